@@ -1,0 +1,143 @@
+/*
+ * graph.h - the wait-for graph: who blocks whom, exactly as pg_blocking_pids() would say it.
+ *
+ * The rule is that of GetBlockerStatusData (lock.c) and pg_blocking_pids (lockfuncs.c): a process P that waits on lock
+ * L in mode m is blocked by every process E of another lock group that holds a mode on L which conflicts with m (a
+ * hard edge), or else waits on L with a conflicting mode ahead of P in L's queue (a soft edge).
+ *
+ * - A node is a lock group (a parallel query's leader with its workers, any other session by itself) or a prepared
+ *   transaction. Only nodes that wait, or that block somebody, are in the graph.
+ * - The graph is kept bipartite, node -> wait -> lock -> processes, and edges are enumerated when asked for: a queue of
+ *   4,000 on one row costs 4,000, not 16,000,000. Building is O(rows log rows).
+ * - fastpath rows and SIReadLock rows do not take part.
+ * - The order of a queue matters only between waiters whose modes conflict. It is certain where an answer of
+ *   pg_blocking_pids() settles the pair (snapshot.answers), otherwise estimated, and its soft edges are `presumed`.
+ *
+ * A graph lives in its snapshot's arena, is immutable, and indexes into the snapshot.
+ */
+#ifndef PGLOCKTOP_GRAPH_H
+#define PGLOCKTOP_GRAPH_H
+
+#include "pglocktop/snapshot.h"
+
+#define GRAPH_NONE UINT32_MAX
+
+enum edge_kind {
+	EDGE_HARD, /* it holds a lock that conflicts */
+	EDGE_SOFT, /* it waits ahead for one that conflicts, and the order is certain */
+	EDGE_PRESUMED /* soft, by an order that was only estimated */
+};
+
+/* A lock that somebody waits for. */
+struct graph_lock {
+	const struct locktag *tag;
+	uint32_t first_proc, proc_count; /* graph.procs: all that hold it or wait for it, by node */
+	uint32_t first_wait, wait_count; /* graph.waits: its queue, in order */
+	bool order_matters; /* two of its waiters conflict */
+};
+
+/* What one node has to do with one contended lock. */
+struct graph_proc {
+	uint32_t node;
+	uint32_t lock;
+	uint16_t held; /* LOCKMODE_BIT set, united over the group */
+};
+
+/* One process' wait: a process waits for at most one lock; a lock group may have several. */
+struct graph_wait {
+	uint32_t node;
+	uint32_t lock;
+	uint32_t session; /* the process itself: a worker's own index */
+	uint32_t row; /* index into snapshot.locks */
+	enum lockmode mode;
+	int64_t since; /* waitstart where it is usable (14+, not stale), else WHEN_NONE */
+	bool asked; /* the server was asked: this wait's place in the queue is certain */
+	uint32_t principal; /* the node that heads this wait's blockers, GRAPH_NONE if it has none */
+	enum edge_kind principal_kind;
+	uint32_t blocker_count; /* distinct nodes */
+};
+
+struct graph_node {
+	uint32_t session; /* index of the leader, SNAPSHOT_NO_INDEX: a prepared transaction */
+	uint32_t prepared; /* index, SNAPSHOT_NO_INDEX: a session, or an unmatched prepared transaction */
+	uint32_t first_wait, wait_count; /* graph.node_waits: indices into graph.waits */
+	uint32_t cycle; /* index into graph.cycles, GRAPH_NONE */
+	uint32_t principal; /* the principal blocker over all its waits, GRAPH_NONE: it is a root */
+	uint32_t principal_wait; /* the wait that it is the principal of; GRAPH_NONE without waits */
+	enum edge_kind principal_kind;
+	uint32_t blocker_count; /* distinct nodes, over all its waits */
+	uint32_t heads; /* the contended lock that it holds or queues for on which most wait; GRAPH_NONE */
+	int64_t waiting; /* how long its principal_wait has lasted: taken_at - since, else - query_start; WHEN_NONE */
+	bool waiting_exact; /* `waiting` comes from waitstart */
+};
+
+/* A strongly connected component of two or more nodes: sessions that wait for each other in a circle. */
+struct graph_cycle {
+	uint32_t first_member, member_count; /* graph.cycle_members: nodes, sorted by pid */
+	bool has_soft; /* only soft edges close it: the server will probably reorder the queue and nobody fails */
+	bool presumed; /* an estimated order closes it */
+	int64_t age; /* since its last member began to wait; WHEN_NONE */
+	int64_t ends_in; /* until the server's deadlock check should run, by DeadLockTimeout; WHEN_NONE not known; <0
+			    past */
+	uint32_t victim; /* the node whose check finds it first, probably; GRAPH_NONE not known */
+};
+
+struct graph {
+	const struct snapshot *snapshot;
+	struct graph_node *nodes; /* sessions by pid, then prepared transactions by xid */
+	uint32_t node_count;
+	struct graph_lock *locks;
+	uint32_t lock_count;
+	struct graph_proc *procs;
+	uint32_t proc_count;
+	struct graph_wait *waits; /* lock by lock, each lock's queue in order */
+	uint32_t wait_count;
+	uint32_t *node_waits; /* by node */
+	uint32_t *node_procs; /* by node: indices into procs; see graph_node_procs */
+	struct graph_cycle *cycles;
+	uint32_t cycle_count;
+	uint32_t *cycle_members;
+	uint32_t *session_node; /* by session index: its node (a worker's is its leader's), GRAPH_NONE */
+	uint32_t waiting_sessions; /* nodes that wait */
+	int64_t longest_wait; /* WHEN_NONE: nobody waits */
+};
+
+/* Builds the graph of a finished snapshot in its arena. Cannot fail. */
+struct graph *graph_new(const struct snapshot *snapshot);
+
+struct graph_blocker {
+	uint32_t node;
+	enum edge_kind kind;
+};
+
+/*
+ * The distinct blockers of a node, the principal one first, then hard before soft, each group in the order of the
+ * lock's processes or queue. Writes at most `capacity` of them; returns how many there are in all. O(the waits' locks).
+ */
+uint32_t graph_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity);
+
+/* The distinct nodes that this one blocks directly; as graph_blockers. */
+uint32_t graph_blocked(const struct graph *graph, uint32_t node, uint32_t *out, uint32_t capacity);
+
+/* The entries of graph.procs of one node: every contended lock that it holds or waits for. */
+const uint32_t *graph_node_procs(const struct graph *graph, uint32_t node, uint32_t *count);
+
+/*
+ * For every node the number of distinct nodes that wait for it, directly or through others, itself excluded. Exact
+ * with bitsets over the condensed graph, the one declared quadratic step; returns NULL above `limit` waiting nodes.
+ * In the given arena. By node index.
+ */
+uint32_t *graph_count_behind(const struct graph *graph, uint32_t limit, struct arena *arena);
+
+/* Whether a node is the one that is a pid's, or GRAPH_NONE. */
+uint32_t graph_find_pid(const struct graph *graph, int32_t pid);
+
+/*
+ * Whom to ask pg_blocking_pids() about, so that every conflicting pair of waiters has an asked member: the cheapest
+ * cover of modes of each queue, plus waiters that hold something on the lock (queue jumpers). Writes the pids, most
+ * wanted first (`first` is a node that is on screen or selected, GRAPH_NONE without), at most `capacity`; returns how
+ * many the whole cover has. Waits already asked are left out unless `again`.
+ */
+uint32_t graph_cover(const struct graph *graph, uint32_t first, bool again, int32_t *pids, uint32_t capacity);
+
+#endif

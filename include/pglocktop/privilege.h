@@ -1,0 +1,30 @@
+/*
+ * privilege.h - why a session may not be signalled, in words, and what would change it.
+ *
+ * The rules are those of pg_signal_backend() in src/backend/storage/ipc/signalfuncs.c, PostgreSQL 10 to 18.
+ */
+#ifndef PGLOCKTOP_PRIVILEGE_H
+#define PGLOCKTOP_PRIVILEGE_H
+
+#include "pglocktop/snapshot.h"
+#include "pglocktop/strbuf.h"
+
+/* What decides, of our role and of the target's. */
+struct privilege_facts {
+	bool known; /* our role's attributes could be read */
+	bool superuser;
+	bool signal_backend; /* has privileges of pg_signal_backend */
+	bool signal_autovacuum; /* 18+: of pg_signal_autovacuum_worker */
+	bool target_known; /* the target's role could be read */
+	bool target_superuser;
+	bool target_privileges; /* we have the privileges of the target's role */
+	int32_t own_pid;
+	int version_num;
+};
+
+enum session_may privilege_decide(const struct privilege_facts *facts, const struct session *session);
+
+/* The reason and the mend, one line, lower case: "8100 is a superuser's session: only a superuser may signal it". */
+void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out);
+
+#endif

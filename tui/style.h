@@ -1,0 +1,50 @@
+/*
+ * style.h - the roles that a cell can play on the screen; the one table of what they look like is in style.c.
+ *
+ * Meaning is never carried by colour alone: every style that means something also differs in weight, reverse video,
+ * or in the text itself.
+ */
+#ifndef TUI_STYLE_H
+#define TUI_STYLE_H
+
+#include <stdint.h>
+
+enum style {
+	STYLE_NORMAL,
+	STYLE_DIM, /* stale, ended, context of a filter, tree lines */
+	STYLE_STRONG,
+	STYLE_HEADER, /* the two lines at the top */
+	STYLE_HEADER_STRONG,
+	STYLE_TITLES, /* the column titles */
+	STYLE_TITLE_SORT, /* the title of the column that sorts */
+	STYLE_LIVE,
+	STYLE_STALE, /* STALE, FROZEN */
+	STYLE_LOST,
+	STYLE_READ_ONLY, /* READ-ONLY, MASKED */
+	STYLE_WAITS, /* a waiter's state */
+	STYLE_HOLDS, /* a root's */
+	STYLE_DEADLOCK,
+	STYLE_MATCH, /* what a search found */
+	STYLE_QUESTION,
+	STYLE_QUESTION_VERB,
+	STYLE_MESSAGE,
+	STYLE_ERROR,
+	STYLE_HINT, /* the last line's words */
+	STYLE_HINT_KEY,
+	STYLE_COUNT
+};
+
+/* Laid over any style: the row under the cursor. */
+#define STYLE_CURSOR 0x80
+
+struct style_look {
+	int8_t foreground, background; /* 0..7, -1: the terminal's own */
+	uint8_t attributes; /* STYLE_BOLD … with colour */
+	uint8_t mono_attributes; /* without */
+};
+
+enum style_attribute { STYLE_BOLD = 1, STYLE_FAINT = 2, STYLE_REVERSE = 4, STYLE_UNDERLINE = 8 };
+
+extern const struct style_look style_looks[STYLE_COUNT];
+
+#endif
