@@ -287,8 +287,11 @@ static void try_next(struct filter_run *run)
 
 void filter_run_slice(struct filter_run *run, int64_t deadline)
 {
-	const struct snapshot *snapshot = run->frame->snapshot;
-	while (run->next < snapshot->session_count + snapshot->prepared_count && when_monotonic() <= deadline)
+	uint32_t end = run->frame->snapshot->session_count + run->frame->snapshot->prepared_count;
+	while (run->next < end) {
 		try_next(run);
-	run->done = run->next == snapshot->session_count + snapshot->prepared_count;
+		if (when_monotonic() > deadline)
+			break;
+	}
+	run->done = run->next == end;
 }

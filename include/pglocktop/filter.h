@@ -48,7 +48,8 @@ struct filter_run {
 void filter_run_start(struct filter_run *run, const struct filter *filter, const struct frame *frame,
 		      struct arena *arena);
 
-/* Goes on until done or until when_monotonic() has passed `deadline`; a slice ends at most one row late. */
+/* Goes on until done or until when_monotonic() has passed `deadline`; tries at least one row and ends at most one
+ * late. */
 void filter_run_slice(struct filter_run *run, int64_t deadline);
 
 #endif
