@@ -176,6 +176,8 @@ struct prepared {
  */
 struct queue_answer {
 	int32_t pid;
+	int64_t after; /* server time of the reading before it was asked; who began to wait later is not judged by it. 0:
+			  nobody did */
 	const int32_t *blockers;
 	uint32_t blocker_count;
 };
