@@ -265,7 +265,7 @@ static struct counts count_blocks(const struct writer *writer, uint32_t node)
 	if (node == GRAPH_NONE)
 		return (struct counts){ .exact = true };
 	struct counts counts = { .exact = writer->behind != NULL };
-	counts.direct = graph_blocked(writer->graph, node, NULL, 0);
+	counts.direct = writer->graph->nodes[node].blocked_count;
 	counts.beneath = writer->forest->items[writer->forest->node_item[node]].beneath;
 	counts.total = writer->behind ? writer->behind[node] : counts.beneath;
 	return counts;
