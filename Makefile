@@ -74,16 +74,16 @@ $(test_programs): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/support.a $(core_objec
 $(fuzz_programs): $(BUILD)/%: $(BUILD)/%.o $(core_objects) $(tui_library_objects)
 	$(call say,LD,$@)$(CC) -fsanitize=fuzzer $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
-$(BUILD)/demo/cast: $(BUILD)/tests/demo/cast.o
+$(BUILD)/demo/cast: $(BUILD)/tests/demo/cast.o $(BUILD)/tests/demo/scenes.o
 	mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call package_libs,libpq)
 
 check: ## the tests that need no network, no root and nothing installed; says what it leaves out
-	tests/suite.sh check
+	BUILD='$(BUILD)' tests/suite.sh check
 
 test: ## install what is missing (apt), then all tests, under sanitizers, too
 	tests/install-dependencies.sh test
-	tests/suite.sh all
+	BUILD='$(BUILD)' tests/suite.sh all
 
 unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
 	tests/run.sh $^
@@ -96,10 +96,10 @@ list-tests:
 	printf '%s\n' $(wanted_programs)
 
 demo: ## see it live: install what is missing, start a private throw-away server at work, open pglocktop on it
-	tests/demo/demo.sh
+	BUILD='$(BUILD)' tests/demo/demo.sh
 
 screenshots: ## take screenshots/*.png of the demo in xterm
-	tests/screenshots.sh
+	BUILD='$(BUILD)' tests/screenshots.sh
 
 fuzz: ## run each fuzzer for FUZZ_SECONDS, with clang
 	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang \

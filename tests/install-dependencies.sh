@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 build=(make gcc libc6-dev pkg-config libpq-dev libpcre2-dev libjansson-dev libncurses-dev)
 demo=("${build[@]}" postgresql)
-test=("${demo[@]}" libcmocka-dev libvterm-dev mandoc)
+test=("${demo[@]}" libcmocka-dev libvterm-dev mandoc procps)
 ci=("${test[@]}" clang libclang-rt-dev clang-format clang-tidy cppcheck)
 screenshots=("${demo[@]}" xterm xvfb xdotool imagemagick fonts-dejavu-core)
 
