@@ -96,11 +96,13 @@ void ghosts_clear(struct ghosts *ghosts)
 	*ghosts = (struct ghosts)GHOSTS_INIT;
 }
 
-int64_t ghosts_next(const struct ghosts *ghosts)
+int64_t ghosts_next(const struct ghosts *ghosts, struct row_key cursor)
 {
 	int64_t next = INT64_MAX;
-	for (uint32_t i = 0; i < ghosts->count; i++)
-		if (ghosts->list[i].kind != GHOST_LEFT && ghosts->list[i].until < next)
-			next = ghosts->list[i].until;
+	for (uint32_t i = 0; i < ghosts->count; i++) {
+		const struct ghost *ghost = &ghosts->list[i];
+		if (ghost->until < next && row_key_compare(ghost->key, cursor) != 0)
+			next = ghost->until;
+	}
 	return next;
 }

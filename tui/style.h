@@ -39,12 +39,19 @@ enum style {
 
 struct style_look {
 	int8_t foreground, background; /* 0..7, -1: the terminal's own */
-	uint8_t attributes; /* STYLE_BOLD … with colour */
+	uint8_t attributes; /* enum style_attribute, with colour */
 	uint8_t mono_attributes; /* without */
 };
 
 enum style_attribute { STYLE_BOLD = 1, STYLE_FAINT = 2, STYLE_REVERSE = 4, STYLE_UNDERLINE = 8 };
 
 extern const struct style_look style_looks[STYLE_COUNT];
+
+/*
+ * How a cell looks under the cursor. The row is shown in reverse in the terminal's own colours, whatever its styles:
+ * that is readable on every theme. A style with a background of its own changes places with its foreground, so that it
+ * can still be told from the rest of the row.
+ */
+struct style_look style_under_cursor(struct style_look look);
 
 #endif

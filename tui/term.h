@@ -25,7 +25,10 @@ struct term *term_open(const struct term_options *options, struct err *err) MUST
 /* Gives the terminal back. Takes NULL. */
 void term_close(struct term *owned);
 
-/* For Ctrl-Z: gives it back for a while, and takes it again (size and contents may have changed). */
+/*
+ * For Ctrl-Z: gives it back for a while, and takes it again; the next term_draw draws all, in the size of then. Also
+ * after TERM_WAKE_CONTINUE without a suspend (SIGSTOP gives no notice): term_resume alone.
+ */
 void term_suspend(struct term *term);
 void term_resume(struct term *term);
 
@@ -44,15 +47,23 @@ void term_draw(struct term *term, const struct canvas *canvas, bool all);
  */
 bool term_ask_answer(struct term *term);
 
-/* The next input that is there; kind INPUT_NONE when there is none. Never waits, but 25 ms after a lone Esc. */
+/*
+ * The next input that is there; kind INPUT_NONE when there is none. Never waits, but 25 ms after a lone Esc. Read until
+ * INPUT_NONE before waiting: what was read ahead wakes nobody. Alt with a key is INPUT_OTHER, as is every sequence
+ * without a meaning here; bytes that are no character of the locale are dropped.
+ */
 struct input term_read(struct term *term);
 
-/* Puts a text into the terminal's clipboard (OSC 52). The text is made inert of control bytes by its base64 form. */
-void term_copy(struct term *term, const char *text, size_t length);
+/*
+ * Puts a text into the terminal's clipboard (OSC 52); its base64 form makes it inert. False where the terminal is not
+ * known to have one, or for more than 56,000 bytes, which terminals drop.
+ */
+bool term_copy(struct term *term, const char *text, size_t length);
 
 /*
  * Waits until input, news on `fd`, one of the program's signals, or `timeout` microseconds (negative: no end) have
- * passed. The signals are blocked everywhere else.
+ * passed. The signals are blocked everywhere else in the thread that opened the terminal; one that hits another thread
+ * is passed on to it.
  */
 enum term_wake {
 	TERM_WAKE_INPUT = 1,
@@ -67,7 +78,10 @@ unsigned term_wait(struct term *term, int fd, int64_t timeout);
 /* The signal that asked to quit (TERM_WAKE_QUIT), 0: none. */
 int term_quit_signal(void);
 
-/* Stops the program as Ctrl-Z does; returns when it is continued. Between term_suspend and term_resume. */
+/*
+ * Stops the program's process group as Ctrl-Z does; returns when it is continued, at once where there is no job
+ * control. Between term_suspend and term_resume.
+ */
 void term_stop_self(void);
 
 #endif

@@ -53,6 +53,6 @@ void ghosts_sort(struct ghosts *ghosts);
 void ghosts_clear(struct ghosts *ghosts);
 
 /* The next point in time at which ghosts_sweep would take one away; INT64_MAX: none. */
-int64_t ghosts_next(const struct ghosts *ghosts);
+int64_t ghosts_next(const struct ghosts *ghosts, struct row_key cursor);
 
 #endif
