@@ -33,9 +33,9 @@ tui_library_objects := $(filter-out $(BUILD)/tui/main.o,$(tui_objects))
 # A room of tests: every test_*.c (in unit/ and screens/ every file) is a program, the other files go into all of them.
 test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c)
 test_programs := $(test_sources:%.c=$(BUILD)/%)
-test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/pty/*.c tests/pg/*.c)))
+test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c)))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
-all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*/*.[ch])
+all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*.[ch] tests/*/*.[ch])
 
 ifneq ($(V),1)
 .SILENT:
@@ -63,15 +63,17 @@ $(BUILD)/libraries: tests/install-dependencies.sh
 	PKG_CONFIG='$(PKG_CONFIG)' tests/install-dependencies.sh --libraries
 	mkdir -p $(@D) && touch $@
 
-# An archive, so that a program takes of it only what it uses.
+# Archives, so that a test program takes of them only what it uses.
+$(BUILD)/house.a: $(core_objects) $(tui_library_objects)
 $(BUILD)/tests/support.a: $(test_support)
+$(BUILD)/%.a:
 	mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-$(test_programs): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/support.a $(core_objects) $(tui_library_objects)
-	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(test_libs)
+$(test_programs): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/tests/support.a $(BUILD)/house.a
+	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(test_libs)
 
-$(fuzz_programs): $(BUILD)/%: $(BUILD)/%.o $(core_objects) $(tui_library_objects)
+$(fuzz_programs): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/house.a
 	$(call say,LD,$@)$(CC) -fsanitize=fuzzer $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
 $(BUILD)/demo/cast: $(BUILD)/tests/demo/cast.o $(BUILD)/tests/demo/scenes.o

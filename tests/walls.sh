@@ -29,7 +29,7 @@ calls() { # calls PATTERN FILE...
 except() { grep -vE "^($1):" || true; }
 
 code=(src/*.[ch] tui/*.[ch] include/pglocktop/*.h)
-tests=(tests/*/*.[ch])
+tests=(tests/*.[ch] tests/*/*.[ch])
 
 break_wall 'only tui/term.c may know curses' < <(
     includes '(ncursesw/)?n?curses|(ncursesw/)?term\.h>' "${code[@]}" "${tests[@]}" | except 'tui/term\.c')
