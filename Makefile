@@ -60,7 +60,7 @@ $(BUILD)/pglocktop: $(core_objects) $(tui_objects)
 	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
 $(BUILD)/libraries: tests/install-dependencies.sh
-	PKG_CONFIG='$(PKG_CONFIG)' tests/install-dependencies.sh --libraries
+	CC='$(firstword $(CC))' PKG_CONFIG='$(PKG_CONFIG)' tests/install-dependencies.sh --libraries
 	mkdir -p $(@D) && touch $@
 
 # Archives, so that a test program takes of them only what it uses.
@@ -80,7 +80,7 @@ $(BUILD)/demo/cast: $(BUILD)/tests/demo/cast.o $(BUILD)/tests/demo/scenes.o
 	mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call package_libs,libpq)
 
-check: ## the tests that need no network, no root and nothing installed; says what it leaves out
+check: $(BUILD)/libraries ## the tests that need no network, no root and nothing installed; says what it leaves out
 	BUILD='$(BUILD)' tests/suite.sh check
 
 test: ## install what is missing (apt), then all tests, under sanitizers, too

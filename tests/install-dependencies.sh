@@ -23,9 +23,8 @@ createcluster=/etc/postgresql-common/createcluster.conf
 say_missing_libraries() {
     local pkg_config=${PKG_CONFIG:-pkg-config} library packages=()
 
-    if ! command -v "$pkg_config" >/dev/null; then
-        packages+=(pkg-config)
-    fi
+    command -v "${CC:-cc}" >/dev/null || packages+=(gcc libc6-dev)
+    command -v "$pkg_config" >/dev/null || packages+=(pkg-config)
     for library in "${libraries[@]}"; do
         "$pkg_config" --exists "${library%:*}" 2>/dev/null || packages+=("${library#*:}")
     done

@@ -47,14 +47,14 @@ run_build() {
     if ! make -j"$jobs" BUILD="$directory" ROOMS="$wanted" "$@" test-programs; then
         echo "FAILED: $name does not build"
         echo "0 1" >>"$counts"
-        return
+        return 1
     fi
     for room in $wanted; do
         for source in $(make -s BUILD="$directory" ROOMS="$room" list-tests); do
             programs+=("$source")
         done
     done
-    $wrapper tests/run.sh -c "$counts" ${programs[@]+"${programs[@]}"}
+    $wrapper tests/run.sh -c "$counts" ${programs[@]+"${programs[@]}"} || true
 }
 
 # gcc's TSan cannot work with some kernels' random addresses; a container may forbid to turn them off.
@@ -75,12 +75,13 @@ run_all_builds() {
 
 wrapper=
 rooms=$(rooms | xargs)
-run_build "the plain build" "$build" "$rooms"
-if [ "${1:-}" = all ]; then
-    run_all_builds
+if run_build "the plain build" "$build" "$rooms"; then
+    if [ "${1:-}" = all ]; then
+        run_all_builds
+    fi
+    echo "== the house"
+    PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh
 fi
-echo "== the house"
-PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh
 
 awk '{ passed += $1; failed += $2 }
      END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$counts"

@@ -20,10 +20,13 @@ includes() { # includes PATTERN FILE...: file:line of each #include that matches
     [ $# -eq 0 ] || grep -nHE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]($pattern)" "$@" | cut -d: -f1,2
 }
 
-calls() { # calls PATTERN FILE...
-    local pattern=$1
+calls() { # calls PATTERN FILE...: file:line of each call, comments and texts left aside
+    local pattern=$1 file
     shift
-    [ $# -eq 0 ] || grep -nHE "(^|[^[:alnum:]_])($pattern)[[:space:]]*\(" "$@" | cut -d: -f1,2
+    for file; do
+        sed -E 's#"[^"]*"##g; s#/\*.*##; s#^[[:space:]]*\*([[:space:]].*|)$##' "$file" |
+            grep -nE "(^|[^[:alnum:]_])($pattern)[[:space:]]*\(" | sed "s#^\([0-9]*\):.*#$file:\1#"
+    done
 }
 
 except() { grep -vE "^($1):" || true; }

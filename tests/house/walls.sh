@@ -22,4 +22,5 @@ check "tui's headers in src are seen" sees src/graph.c '#include "canvas.h"'
 check "a sleep in a test is seen" sees tests/unit/test.c '	usleep(1000);'
 check "a file of 601 lines is seen" sees src/graph.c "$(long)"
 check "libpq in src/server.c is allowed" eval '! sees src/server.c "#include <libpq-fe.h>"'
+check "a sleep in a comment is allowed" eval "! sees src/graph.c '/* no sleep(1) here */'"
 done_testing
