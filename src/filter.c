@@ -7,6 +7,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LINE_MOST 4096 /* bytes of terms */
@@ -101,7 +102,7 @@ static bool compile(struct filter *filter, const struct filter_part *part, struc
 	char problem[256];
 	size_t callout = sizeof CLOCK_CALLOUT - 1;
 	if (pcre2_get_error_message(error, (PCRE2_UCHAR *)problem, sizeof problem) < 0 && !*problem)
-		strcpy(problem, "not a pattern");
+		snprintf(problem, sizeof problem, "not a pattern");
 	offset = offset > callout ? offset - callout : 0;
 	return refuse(filter, part->start + offset, problem, err, position);
 }

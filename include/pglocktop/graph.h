@@ -53,7 +53,8 @@ struct graph_wait {
 	uint32_t session; /* the process itself: a worker's own index */
 	uint32_t row; /* index into snapshot.locks */
 	uint32_t proc; /* its node's entry for this lock */
-	uint32_t tuple_row; /* snapshot.locks: the tuple lock that it holds while it waits for a row's owner; GRAPH_NONE */
+	uint32_t tuple_row; /* snapshot.locks: the tuple lock that it holds while it waits for a row's owner; GRAPH_NONE
+			     */
 	enum lockmode mode;
 	int64_t since; /* waitstart where it is usable (14+, not stale), else WHEN_NONE */
 	bool cover; /* the queue's order is certain only if the server is asked about it: see graph_cover */
@@ -86,7 +87,8 @@ struct graph_node {
 /* A strongly connected component of two or more nodes: sessions that wait for each other in a circle. */
 struct graph_cycle {
 	uint32_t first_member, member_count; /* graph.cycle_members: nodes, sorted by pid */
-	bool has_soft; /* no circle of hard edges is in it: the server will probably reorder a queue, and nobody fails */
+	bool has_soft; /* no circle of hard edges is in it: the server will probably reorder a queue, and nobody fails
+			*/
 	bool presumed; /* no circle of hard and certain soft edges is in it: it may not exist */
 	int64_t age; /* since its last member began to wait; WHEN_NONE */
 	int64_t ends_in; /* until the server's deadlock check should run, by DeadLockTimeout; WHEN_NONE not known; <0
