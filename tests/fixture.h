@@ -15,7 +15,7 @@
 
 static inline int64_t fixture_ago(double seconds)
 {
-	return FIXTURE_NOW - (int64_t)(seconds * (double)WHEN_SECOND);
+	return FIXTURE_NOW - (int64_t)(seconds * (double)WHEN_SECOND + 0.5);
 }
 
 static inline struct frame *fixture_new(void)

@@ -206,8 +206,8 @@ static void test_hostile_text(void **state)
 		"\xd8\x9c\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa5"
 		"\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa日\xf0\x9f\x98\x80";
 	struct strbuf text = write_frame(frame, plain);
-	assert_non_null(strstr(text.text, "\"a\\u001b[2J\\\"\\\\\\n\\u007f\\u0080\\u009b\\u009f\xc2\xa0é\""));
-	assert_non_null(strstr(text.text, "\"\\u061c\xe2\x80\x8d\\u200e\\u200f\xe2\x80\xa9\\u202a\\u202e\xe2\x81\xa5"
+	assert_non_null(strstr(text.text, "\"a\\u001B[2J\\\"\\\\\\n\\u007F\\u0080\\u009B\\u009F\xc2\xa0é\""));
+	assert_non_null(strstr(text.text, "\"\\u061C\xe2\x80\x8d\\u200E\\u200F\xe2\x80\xa9\\u202A\\u202E\xe2\x81\xa5"
 					  "\\u2066\\u2069\xe2\x81\xaa日\xf0\x9f\x98\x80\""));
 	json_t *document = read_back(&text);
 	assert_string_equal(json_string_value(json_object_get(session_of(document, 1), "application")),
