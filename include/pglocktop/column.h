@@ -20,23 +20,32 @@ enum column_id {
 	COLUMN_WAIT_EVENT,
 	COLUMN_QUERY_AGE,
 	COLUMN_QUERY,
+	COLUMN_APPLICATION, /* in COLUMN_SESSION on screen; by itself for filters, sorting and CSV */
 	COLUMN_COUNT
 };
 
 enum column_kind { COLUMN_NUMBER, COLUMN_AGE, COLUMN_TEXT };
 
+struct column_row;
+struct column_value;
+
 struct column {
 	enum column_id id;
 	const char *name; /* for options, filters and CSV: "behind" */
 	const char *title; /* on screen: "BEHIND" */
+	const char *ascii_title; /* NULL: the same */
 	const char *help;
 	enum column_kind kind;
 	bool right; /* flush right */
 	bool descending; /* its default direction */
 	uint16_t width; /* 0: takes what is left, with COLUMN_QUERY's share */
+	struct column_value (*get)(const struct column_row *row, bool ascii, struct strbuf *text); /* column_get */
+	void (*format)(const struct column_row *row, bool ascii, struct strbuf *out); /* NULL: by its kind */
 };
 
 extern const struct column columns[COLUMN_COUNT];
+
+const char *column_title(const struct column *column, bool ascii);
 
 /* By name, any case; NULL when there is none. A unique beginning will do. */
 const struct column *column_find(const char *name);
@@ -53,17 +62,29 @@ struct column_row {
 struct column_row column_row_of_item(const struct forest *forest, uint32_t item);
 struct column_row column_row_of_session(const struct frame *frame, uint32_t session);
 
+/*
+ * What is there is `known`. What is not is either `hidden`, since the role may not see it ("?" on screen), or there is
+ * none ("-", or nothing in COLUMN_QUERY).
+ */
 struct column_value {
-	bool known; /* false: "?" where the role may not see it, "" or "-" where there is none */
-	bool hidden; /* the role may not see it */
-	int64_t number; /* COLUMN_NUMBER and COLUMN_AGE; for COLUMN_STATE the age */
+	bool known;
+	bool hidden;
+	int64_t number; /* of COLUMN_NUMBER and COLUMN_AGE; WHEN_NONE, less than all others, where there is none */
 };
 
-/* The value; of a text column the text is appended to `text` (hostile, whole, one line not guaranteed). */
+/*
+ * The value that sorts, filters and is written out. The text of a COLUMN_TEXT is appended to `text` (hostile, whole,
+ * one line not guaranteed): of COLUMN_OBJECT without the sign before it, of COLUMN_QUERY without "last: ". So is the
+ * word of COLUMN_STATE ("idle in txn"), whose number is the age that goes with it, WHEN_NONE without one.
+ */
 struct column_value column_get(const struct column *column, const struct column_row *row, bool ascii,
 			       struct strbuf *text);
 
-/* As it is shown: numbers and ages formatted, "-" and "?" for what is missing. Hostile still. */
+/*
+ * As it is shown: numbers and ages formatted, "-" and "?" for what is missing. Hostile still.
+ * The age of a wait whose start the server does not tell is drawn as "waits ≤3s" (ASCII "<="): the wait is not older
+ * than its query.
+ */
 void column_format(const struct column *column, const struct column_row *row, bool ascii, struct strbuf *out);
 
 #endif

@@ -2,8 +2,10 @@
  * snapshot.h - one reading of a server: its sessions, its locks, its prepared transactions.
  *
  * Invariants
- * - A snapshot lives in one arena, with every string that it points to, and does not change once snapshot_finish has
- *   returned. Nothing outside it may be pointed to from it, and no view keeps a pointer into it beyond its life.
+ * - A snapshot lives in one arena, with every string that it points to. Sessions, locks and prepared transactions
+ *   are complete once snapshot_finish has returned; a source then adds the names and `may`, which come by separate
+ *   statements, and hands it over; from then on nothing changes. Nothing outside it may be pointed to from it, and no
+ *   view keeps a pointer into it beyond its life.
  * - Every string is valid UTF-8 (the source decodes), but hostile: it may hold control characters. Whoever shows it
  *   makes it inert first (tui/text.h).
  * - A NULL string, WHEN_NONE, a pid or oid of 0: the server has no such value, or does not let this role see it.
@@ -142,6 +144,7 @@ struct locktag {
 };
 
 enum locktag_kind locktag_kind_parse(const char *type);
+const char *locktag_known_type(const char *type); /* the same word as a constant; NULL: not a known one */
 int locktag_compare(const struct locktag *a, const struct locktag *b); /* a total order, by all columns */
 uint64_t locktag_hash(const struct locktag *tag);
 
@@ -227,7 +230,7 @@ struct snapshot {
 	uint32_t session_count;
 	struct lock *locks;
 	uint32_t lock_count;
-	struct prepared *prepared;
+	struct prepared *prepared; /* sorted by xid */
 	uint32_t prepared_count;
 	const struct queue_answer *answers; /* sorted by pid */
 	uint32_t answer_count;
@@ -248,7 +251,7 @@ void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);
 
 /*
- * Sorts the sessions, adds entries for pids that only locks name, connects locks with sessions and prepared
+ * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, connects locks with sessions and prepared
  * transactions (those by the rows with pid NULL and the same virtualtransaction that hold the transaction's own xid:
  * PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */

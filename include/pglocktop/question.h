@@ -1,0 +1,76 @@
+/*
+ * question.h - the question before a signal, as a machine of its own, since it is what must never go wrong.
+ *
+ *     CLOSED -> OPEN -> DRAWN -> ARMED -> CLOSED
+ *
+ * - The target is an identity, taken when the key was pressed; the verb never changes.
+ * - Only in ARMED does `y` act, and it gets there only when the terminal has answered that the question's frame is on
+ *   its screen (or when 300 ms have passed on a terminal that was never seen to answer, 3 s on one that was).
+ * - `y` counts only when it was typed by itself: with more input right behind it, it was pasted or piled up.
+ * - Anything else is no. It closes by itself when its target ends, becomes another, or, for a cancel, moves on.
+ */
+#ifndef PGLOCKTOP_QUESTION_H
+#define PGLOCKTOP_QUESTION_H
+
+#include "pglocktop/input.h"
+#include "pglocktop/source.h"
+
+enum question_stage {
+	QUESTION_CLOSED,
+	QUESTION_WANTED, /* the data were frozen: the next frame is awaited */
+	QUESTION_OPEN, /* not drawn yet */
+	QUESTION_DRAWN, /* the terminal's answer is awaited */
+	QUESTION_ARMED /* the person's answer is awaited */
+};
+
+struct question {
+	enum question_stage stage;
+	enum signal_verb verb;
+	struct identity target;
+	int64_t query_start; /* of the query that a cancel means */
+	uint64_t server_epoch;
+	int64_t due; /* DRAWN: when_monotonic() at which it is armed without an answer */
+	unsigned answers_owed; /* by the terminal, for this question and those before it */
+	bool terminal_answers; /* it was seen to */
+	char label[96]; /* "8008 checkout", hostile */
+};
+
+#define QUESTION_INIT                                                                                                  \
+	{                                                                                                              \
+		.stage = QUESTION_CLOSED                                                                               \
+	}
+
+/*
+ * Opens for a session of the frame; `wanted` when the frame is frozen and must be read again first. False with the
+ * reason when nothing may be asked: `err` then says why, in one line.
+ */
+bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
+		   bool wanted, struct err *err) MUST_CHECK;
+
+/* Its frame was handed to the terminal, which was asked to answer (or cannot be). */
+void question_drawn(struct question *question, bool asked, int64_t now);
+void question_answered(struct question *question);
+void question_tick(struct question *question, int64_t now);
+
+enum question_reply {
+	QUESTION_EARLY, /* typed before it was armed: discarded */
+	QUESTION_YES, /* act; it is closed */
+	QUESTION_NO, /* it is closed */
+	QUESTION_PILE /* a y with more behind it: no; it is closed */
+};
+
+enum question_reply question_key(struct question *question, const struct input *input);
+
+/*
+ * Holds it against a newer frame: a wanted one opens; one whose target is no longer what was asked about closes.
+ * False, with the reason, when it closed.
+ */
+bool question_check(struct question *question, const struct frame *frame, struct err *err) MUST_CHECK;
+
+void question_close(struct question *question);
+bool question_is_open(const struct question *question);
+
+/* The request for a `y` at `now` on that frame: it expires 3 s after, by the server's clock. */
+struct signal_request question_request(const struct question *question, const struct frame *frame, int64_t now);
+
+#endif

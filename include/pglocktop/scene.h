@@ -1,0 +1,59 @@
+/*
+ * scene.h - what a frame looks like from a state: the list of lines, where the cursor and the top are.
+ *
+ * Made anew after every change of either, never patched. It lives in one arena and may be drawn any number of times.
+ */
+#ifndef PGLOCKTOP_SCENE_H
+#define PGLOCKTOP_SCENE_H
+
+#include "pglocktop/state.h"
+
+enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
+
+/* Kinds of row_key beside enum forest_kind: lines that are no item. */
+enum scene_key_kind { SCENE_KEY_PAST = 0xfe, SCENE_KEY_MORE = 0xfd, SCENE_KEY_ALIKE = 0xfc, SCENE_KEY_BRIEF = 0xfb };
+
+struct scene_line {
+	enum scene_line_kind kind;
+	uint32_t index; /* of outline.lines, snapshot.sessions or state.ghosts.list */
+	struct row_key key;
+};
+
+struct scene {
+	struct arena arena;
+	const struct frame *frame; /* borrowed: it must outlive the scene */
+	struct forest *forest; /* VIEW_TREE */
+	struct outline *outline; /* VIEW_TREE */
+	struct totals totals;
+	struct scene_line *lines;
+	uint32_t line_count;
+	uint32_t cursor; /* index into lines; SNAPSHOT_NO_INDEX: nothing is selected */
+	uint32_t top; /* the first line on screen */
+	uint32_t list_height;
+	bool *found; /* by snapshot session: the search found it; NULL: no search */
+	uint32_t found_count;
+	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
+	bool nobody_waits; /* the tree view has nothing to show */
+};
+
+/* What a filter's and a search's runs found (filter.h); NULL: none. */
+struct scene_matches {
+	const struct filter_run *filter, *search;
+};
+
+/*
+ * Makes the scene and moves the state's cursor with its session. `list_height` is the number of lines that the view
+ * has for the list.
+ */
+struct scene *scene_new(struct state *state, const struct frame *frame, const struct scene_matches *matches,
+			uint32_t list_height);
+void scene_free(struct scene *owned);
+
+/* The forest's item on a line of the tree, or FOREST_NONE. */
+uint32_t scene_item_at(const struct scene *scene, uint32_t line);
+
+/* The session (its leader) under the cursor as an index into the snapshot, or SNAPSHOT_NO_INDEX. */
+uint32_t scene_session_at(const struct scene *scene, uint32_t line);
+uint32_t scene_cursor_session(const struct scene *scene);
+
+#endif

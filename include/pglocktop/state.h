@@ -1,0 +1,171 @@
+/*
+ * state.h - what the screen is about, and its pure update: input and news in, new state and effects out.
+ *
+ * Nothing in the state points into a snapshot: sessions are held by identity. Nothing here reads a clock, a terminal or
+ * a server: time comes in, and what must be done comes out as effects, which one place (tui/app.c) performs.
+ */
+#ifndef PGLOCKTOP_STATE_H
+#define PGLOCKTOP_STATE_H
+
+#include "pglocktop/action.h"
+#include "pglocktop/filter.h"
+#include "pglocktop/ghost.h"
+#include "pglocktop/outline.h"
+#include "pglocktop/prompt.h"
+#include "pglocktop/question.h"
+#include "pglocktop/source.h"
+#include "pglocktop/totals.h"
+
+enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_COUNT };
+
+/* One list on the screen: where its cursor is and how it is sorted. */
+struct list_state {
+	struct row_key cursor;
+	uint32_t cursor_line; /* of the list area, where the cursor's row is kept; 0 is the first */
+	uint32_t cursor_index; /* in the list; from here a movement goes on when the cursor's row is gone */
+	bool touched; /* the person moved the cursor: its screen line is kept. Before, the top of the list stays on top
+		       */
+	struct forest_order order;
+};
+
+enum menu_kind { MENU_NONE, MENU_SORT, MENU_USER };
+
+enum { MENU_ITEM_SIZE = 64, MENU_ITEMS = 64 };
+
+struct menu {
+	enum menu_kind kind;
+	uint32_t count, cursor;
+	char items[MENU_ITEMS][MENU_ITEM_SIZE]; /* hostile */
+};
+
+enum message_kind { MESSAGE_NONE, MESSAGE_NEWS, MESSAGE_ERROR };
+
+struct message {
+	enum message_kind kind;
+	char text[768]; /* hostile */
+	int64_t until; /* when_monotonic() */
+};
+
+/* How many waited, over the last two minutes. */
+enum { PAST_SIZE = 128 };
+
+struct past {
+	int64_t times[PAST_SIZE]; /* server time */
+	uint32_t waiting[PAST_SIZE];
+	uint32_t next, count;
+};
+
+/* The worst blocker of the last time that anybody waited, for the screen when nobody does. */
+struct last_block {
+	bool under_way;
+	int64_t began, ended; /* server time; `ended` WHEN_NONE: there was none yet */
+	uint32_t most_waiters;
+	char label[96]; /* "8008 checkout", hostile */
+};
+
+enum effect_kind {
+	EFFECT_COMMAND, /* source_send */
+	EFFECT_COPY, /* text into the terminal's clipboard */
+	EFFECT_COPY_TREE, /* the tree as text, without queries */
+	EFFECT_FILTER, /* compile this text and match with it; then state_use_filter, or state_complain */
+	EFFECT_SEARCH,
+	EFFECT_REDRAW, /* the whole screen */
+	EFFECT_SUSPEND,
+	EFFECT_QUIT
+};
+
+struct effect {
+	enum effect_kind kind;
+	struct source_command command;
+	char *text; /* of COPY, FILTER, SEARCH: owned by the state until state_clear_effects */
+};
+
+enum { EFFECTS_MAX = 8 };
+
+struct state {
+	int width, height;
+	bool ascii;
+	bool read_only;
+	enum view view;
+	struct list_state lists[VIEW_COUNT];
+	bool details; /* the details of the cursor's session cover the list */
+	uint32_t details_top;
+	bool help;
+	uint32_t help_top;
+	bool wrap;
+	bool unfolded_all;
+	bool copy_pending; /* y was pressed: q p s t decides what is copied */
+	bool hide_idle;
+	int64_t minimum_age; /* 0: all */
+	struct fold *folds; /* sorted by key */
+	uint32_t fold_count, fold_capacity;
+	char filter[512]; /* the terms in use, "" */
+	char user_term[96]; /* the filter's part that the user menu made, "" */
+	char search[512];
+	bool search_jump; /* the cursor is to go to the first one found */
+	struct prompt prompt;
+	struct menu menu;
+	struct question question;
+	struct message message;
+	bool frozen; /* asked for; the status follows */
+	bool pasting;
+	int64_t swallow_until; /* keys are swallowed: a question has just closed by itself */
+	int64_t interrupted_at; /* Ctrl-C, for the second one; WHEN_NONE */
+	bool leave_anyway; /* q was pressed with few slots free */
+	struct ghosts ghosts;
+	struct past past;
+	struct last_block last_block;
+	struct source_status status;
+	uint64_t signal_serial;
+	struct effect effects[EFFECTS_MAX];
+	uint32_t effect_count;
+};
+
+struct scene; /* scene.h: what is shown of a frame, made from this state */
+
+void state_init(struct state *state, const struct server_options *options, bool ascii);
+void state_release(struct state *state);
+
+void state_resize(struct state *state, int width, int height);
+
+/*
+ * A newer frame will be shown: `old` is what was on screen (NULL: nothing). Takes note of what has ended, checks the
+ * question, drops what belonged to another server. The scene is to be made anew after.
+ */
+void state_adopt(struct state *state, const struct scene *old, const struct frame *frame, int64_t now);
+
+void state_take_status(struct state *state, const struct source_status *status);
+void state_take_signal(struct state *state, const struct signal_news *news, int64_t now);
+
+/* Whether keys are wanted as they are: a prompt, a question, a menu, a paste. Otherwise the keymap's action counts. */
+bool state_takes_keys(const struct state *state);
+
+/* Every input comes through here, with the action that its key leads to. `scene` is what the person saw. */
+void state_input(struct state *state, const struct scene *scene, const struct input *input, enum action action,
+		 int64_t now);
+
+/* What time brings: messages and ghosts go, the question arms. Returns whether the screen must be drawn anew. */
+bool state_tick(struct state *state, int64_t now);
+
+/* When state_tick has something to do next; INT64_MAX: never. */
+int64_t state_next_tick(const struct state *state, const struct frame *frame, int64_t now);
+
+/* Whether the data on screen are late, and since when (when_monotonic()); false: they are as they should be. */
+bool state_is_stale(const struct state *state, const struct frame *frame, int64_t now);
+
+void state_say(struct state *state, enum message_kind kind, int64_t now, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* Adds an effect; its text is copied (NULL: none). */
+struct effect *state_effect(struct state *state, enum effect_kind kind, const char *text);
+void state_clear_effects(struct state *state);
+
+/* An entered filter or search could not be used: its prompt stays open and says why and where. */
+void state_complain(struct state *state, const struct err *err, size_t position);
+
+/* The search is in use, its run over the frame is done and the scene knows what was found: to the first one. */
+void state_jump_to_found(struct state *state, const struct scene *scene, int64_t now);
+
+/* Folds: what the person decided about one row. */
+void state_fold(struct state *state, struct row_key key, bool open);
+
+#endif

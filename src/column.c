@@ -1,0 +1,437 @@
+#include "pglocktop/column.h"
+
+#include "pglocktop/object.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct column_value value_none = { .known = false, .hidden = false, .number = WHEN_NONE };
+static const struct column_value value_hidden = { .known = false, .hidden = true, .number = WHEN_NONE };
+
+static struct column_value value_number(int64_t number)
+{
+	return (struct column_value){ .known = true, .number = number };
+}
+
+static struct column_value value_age(int64_t age)
+{
+	return age == WHEN_NONE ? value_none : value_number(age);
+}
+
+static struct column_value value_text(const char *bytes, struct strbuf *text)
+{
+	if (!bytes || !*bytes)
+		return value_none;
+	strbuf_add_string(text, bytes);
+	return value_number(WHEN_NONE);
+}
+
+/* NULL: a prepared transaction or a cycle. */
+static const struct session *row_session(const struct column_row *row)
+{
+	return row->session == SNAPSHOT_NO_INDEX ? NULL : &row->frame->snapshot->sessions[row->session];
+}
+
+static const struct prepared *row_prepared(const struct column_row *row)
+{
+	return row->prepared == SNAPSHOT_NO_INDEX ? NULL : &row->frame->snapshot->prepared[row->prepared];
+}
+
+static const struct graph_node *row_node(const struct column_row *row)
+{
+	return row->node == GRAPH_NONE ? NULL : &row->frame->graph->nodes[row->node];
+}
+
+static bool session_hidden(const struct session *session)
+{
+	return session->listed && session->state == SESSION_HIDDEN;
+}
+
+/* What the server shows only to those who may see the session's activity. */
+static struct column_value value_missing(const struct session *session)
+{
+	return session_hidden(session) ? value_hidden : value_none;
+}
+
+static int64_t row_age(const struct column_row *row, int64_t start)
+{
+	return when_age(row->frame->snapshot->taken_at, start);
+}
+
+/* A member of a cycle that nobody else waits for: what blocks it is what it blocks, a count would mislead. */
+static struct column_value get_blocks(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii, (void)text;
+	const struct graph_node *node = row_node(row);
+	if (!row->item || (row->item->beneath == 0 && node && node->cycle != GRAPH_NONE))
+		return value_none;
+	return value_number(row->item->beneath);
+}
+
+static struct column_value get_behind(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii, (void)text;
+	return row->item ? value_age(row->item->behind) : value_none;
+}
+
+static const char *session_label(const struct session *session)
+{
+	if (session->application && *session->application)
+		return session->application;
+	return session->user ? session->user : session->backend_type;
+}
+
+static struct column_value get_session(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	const struct prepared *prepared = row_prepared(row);
+	if (session) {
+		const char *label = session_label(session);
+		strbuf_printf(text, "%" PRId32 "%s%s", session->id.pid, label ? " " : "", label ? label : "");
+	} else if (prepared) {
+		strbuf_printf(text, "2pc %s", prepared->gid ? prepared->gid : "?");
+	} else if (row->node != GRAPH_NONE) {
+		strbuf_add_string(text, "2pc ?"); /* it ended while the snapshot was taken */
+	} else {
+		return value_none;
+	}
+	return value_number(WHEN_NONE);
+}
+
+/* What COLUMN_STATE says. */
+struct state {
+	const char *word; /* NULL: none */
+	bool hidden;
+	int64_t age; /* WHEN_NONE */
+	bool at_most; /* the age is an upper bound */
+};
+
+static struct state state_of_wait(const struct column_row *row, uint32_t index)
+{
+	const struct graph_wait *wait = &row->frame->graph->waits[index];
+	const struct session *session = &row->frame->snapshot->sessions[wait->session];
+	if (wait->since != WHEN_NONE)
+		return (struct state){ .word = "waits", .age = row_age(row, wait->since) };
+	return (struct state){ .word = "waits", .age = row_age(row, session->query_start), .at_most = true };
+}
+
+/* The row's own wait; a leader's is its group's. False: it does not wait. */
+static bool state_waiting(const struct column_row *row, struct state *state)
+{
+	const struct graph_node *node = row_node(row);
+	if (!node || node->wait_count == 0)
+		return false;
+	if (row->session == node->session) {
+		*state = (struct state){ .word = "waits", .age = node->waiting, .at_most = !node->waiting_exact };
+		return true;
+	}
+	for (uint32_t i = 0; i < node->wait_count; i++) {
+		uint32_t wait = row->frame->graph->node_waits[node->first_wait + i];
+		if (row->frame->graph->waits[wait].session == row->session) {
+			*state = state_of_wait(row, wait);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int64_t session_query_age(const struct column_row *row, const struct session *session)
+{
+	int64_t start = session->query_start != WHEN_NONE ? session->query_start : session->state_change;
+	return row_age(row, start);
+}
+
+static struct state state_of_session(const struct column_row *row, const struct session *session)
+{
+	int64_t change = row_age(row, session->state_change);
+	switch (session->state) {
+	case SESSION_HIDDEN:
+		return (struct state){ .hidden = session->listed, .age = WHEN_NONE };
+	case SESSION_NO_STATE:
+		return (struct state){ .word = session->wait_event, .age = WHEN_NONE };
+	case SESSION_ACTIVE:
+		return (struct state){ .word = "active", .age = session_query_age(row, session) };
+	case SESSION_IDLE:
+		return (struct state){ .word = "idle", .age = change };
+	case SESSION_IDLE_IN_TRANSACTION:
+		return (struct state){ .word = "idle in txn", .age = change };
+	case SESSION_IDLE_IN_TRANSACTION_ABORTED:
+		return (struct state){ .word = "aborted txn", .age = change };
+	case SESSION_FASTPATH:
+		return (struct state){ .word = "function call", .age = change };
+	case SESSION_DISABLED:
+		return (struct state){ .word = "not tracked", .age = WHEN_NONE };
+	case SESSION_STARTING:
+		return (struct state){ .word = "starting", .age = row_age(row, session->id.backend_start) };
+	case SESSION_OTHER:
+		return (struct state){ .word = session->state_text, .age = change };
+	}
+	err_die("session state %d is not in enum session_state", (int)session->state);
+}
+
+static struct state state_of_row(const struct column_row *row)
+{
+	struct state state = { .age = WHEN_NONE };
+	const struct session *session = row_session(row);
+	const struct prepared *prepared = row_prepared(row);
+	if (prepared)
+		return (struct state){ .word = "prepared", .age = row_age(row, prepared->prepared_at) };
+	if (!session)
+		return (struct state){ .word = row->node == GRAPH_NONE ? NULL : "prepared", .age = WHEN_NONE };
+	if (state_waiting(row, &state) || !session->listed)
+		return state;
+	return state_of_session(row, session);
+}
+
+static struct column_value get_state(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	struct state state = state_of_row(row);
+	if (!state.word || !*state.word)
+		return state.hidden ? value_hidden : value_none;
+	strbuf_add_string(text, state.word);
+	return value_number(state.age);
+}
+
+static void format_state(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	struct state state = state_of_row(row);
+	char age[WHEN_TEXT_SIZE];
+	if (!state.word || !*state.word) {
+		strbuf_add_string(out, state.hidden ? "?" : "-");
+		return;
+	}
+	strbuf_add_string(out, state.word);
+	if (state.age == WHEN_NONE)
+		return;
+	strbuf_add_char(out, ' ');
+	if (state.at_most)
+		strbuf_add_string(out, ascii ? "<=" : "≤");
+	strbuf_add_string(out, when_format_age(state.age, age));
+}
+
+static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	size_t before = out->length;
+	if (row->node != GRAPH_NONE)
+		object_describe_node(row->frame->graph, row->node, ascii, out);
+	if (out->length == before)
+		strbuf_add_char(out, '-');
+}
+
+/* Without the sign, so that a filter's ^ stands before the name and holders sort with their waiters. */
+static struct column_value get_object(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	struct strbuf whole = STRBUF_INIT;
+	if (row->node != GRAPH_NONE)
+		object_describe_node(row->frame->graph, row->node, ascii, &whole);
+	const char *blank = strchr(whole.text, ' ');
+	struct column_value value = value_text(blank ? blank + 1 : whole.text, text);
+	strbuf_release(&whole);
+	return value;
+}
+
+static struct column_value get_xact(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii, (void)text;
+	const struct session *session = row_session(row);
+	const struct prepared *prepared = row_prepared(row);
+	if (prepared)
+		return value_age(row_age(row, prepared->prepared_at));
+	if (!session)
+		return value_none;
+	int64_t age = row_age(row, session->xact_start);
+	return age == WHEN_NONE ? value_missing(session) : value_number(age);
+}
+
+/* A name, or the oid for as long as the name is not known. */
+static struct column_value value_name(const char *name, uint32_t oid, struct strbuf *text)
+{
+	if (name || oid == 0)
+		return value_text(name, text);
+	strbuf_printf(text, "%" PRIu32, oid);
+	return value_number(WHEN_NONE);
+}
+
+static struct column_value get_user(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	const struct prepared *prepared = row_prepared(row);
+	if (prepared)
+		return value_name(prepared->owner, prepared->ownerid, text);
+	return session ? value_name(session->user, session->usesysid, text) : value_none;
+}
+
+static struct column_value get_database(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	const struct prepared *prepared = row_prepared(row);
+	if (prepared)
+		return value_name(prepared->database, prepared->datid, text);
+	return session ? value_name(session->database, session->datid, text) : value_none;
+}
+
+static struct column_value get_client(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	if (!session)
+		return value_none;
+	return session->client ? value_text(session->client, text) : value_missing(session);
+}
+
+static struct column_value get_wait_event(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	if (!session)
+		return value_none;
+	if (!session->wait_event_type || !session->wait_event)
+		return value_missing(session);
+	strbuf_printf(text, "%s/%s", session->wait_event_type, session->wait_event);
+	return value_number(WHEN_NONE);
+}
+
+/* Whether its query is what it does now, not what it did last. */
+static bool session_runs(const struct session *session)
+{
+	return session->state != SESSION_IDLE && session->state != SESSION_IDLE_IN_TRANSACTION &&
+	       session->state != SESSION_IDLE_IN_TRANSACTION_ABORTED;
+}
+
+static struct column_value get_query_age(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii, (void)text;
+	const struct session *session = row_session(row);
+	if (!session)
+		return value_none;
+	if (session->query_start == WHEN_NONE)
+		return value_missing(session);
+	return session_runs(session) ? value_age(row_age(row, session->query_start)) : value_none;
+}
+
+static struct column_value get_query(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	if (!session)
+		return value_none;
+	return session->query ? value_text(session->query, text) : value_missing(session);
+}
+
+static void format_query(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	const struct session *session = row_session(row);
+	if (session && session->query && *session->query && !session_runs(session))
+		strbuf_add_string(out, "last: ");
+	if (get_query(row, ascii, out).hidden)
+		strbuf_add_char(out, '?');
+}
+
+static struct column_value get_application(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii;
+	const struct session *session = row_session(row);
+	return session ? value_text(session->application, text) : value_none;
+}
+
+/* clang-format off */
+const struct column columns[COLUMN_COUNT] = {
+	[COLUMN_BLOCKS] = { COLUMN_BLOCKS, "blocks", "BLOCKS", NULL, "how many rows are beneath it in the tree",
+			    COLUMN_NUMBER, .right = true, .descending = true, .width = 6, .get = get_blocks },
+	[COLUMN_BEHIND] = { COLUMN_BEHIND, "behind", "BEHIND", NULL, "the longest wait beneath it",
+			    COLUMN_AGE, .right = true, .descending = true, .width = 6, .get = get_behind },
+	[COLUMN_SESSION] = { COLUMN_SESSION, "session", "SESSION", NULL, "pid and application, else user",
+			     COLUMN_TEXT, .width = 20, .get = get_session },
+	[COLUMN_STATE] = { COLUMN_STATE, "state", "STATE", NULL, "what it does, and for how long",
+			   COLUMN_AGE, .descending = true, .width = 18, .get = get_state, .format = format_state },
+	[COLUMN_OBJECT] = { COLUMN_OBJECT, "object", "HOLDS ● / WAITS FOR →", "HOLDS * / WAITS FOR >",
+			    "what it holds or waits for, and how many further blockers it has",
+			    COLUMN_TEXT, .width = 28, .get = get_object, .format = format_object },
+	[COLUMN_XACT] = { COLUMN_XACT, "xact", "XACT", NULL, "age of its transaction",
+			  COLUMN_AGE, .right = true, .descending = true, .width = 6, .get = get_xact },
+	[COLUMN_USER] = { COLUMN_USER, "user", "USER", NULL, "the role that logged in",
+			  COLUMN_TEXT, .width = 12, .get = get_user },
+	[COLUMN_DATABASE] = { COLUMN_DATABASE, "database", "DATABASE", NULL, "its database",
+			      COLUMN_TEXT, .width = 12, .get = get_database },
+	[COLUMN_CLIENT] = { COLUMN_CLIENT, "client", "CLIENT", NULL, "where it comes from",
+			    COLUMN_TEXT, .width = 15, .get = get_client },
+	[COLUMN_WAIT_EVENT] = { COLUMN_WAIT_EVENT, "wait_event", "WAIT EVENT", NULL,
+				"what the server says it waits for, type/event",
+				COLUMN_TEXT, .width = 20, .get = get_wait_event },
+	[COLUMN_QUERY_AGE] = { COLUMN_QUERY_AGE, "query_age", "QUERY AGE", NULL, "how long its query has been running",
+			       COLUMN_AGE, .right = true, .descending = true, .width = 9, .get = get_query_age },
+	[COLUMN_QUERY] = { COLUMN_QUERY, "query", "QUERY", NULL, "its query; \"last:\" when it is no longer running",
+			   COLUMN_TEXT, .width = 0, .get = get_query, .format = format_query },
+	[COLUMN_APPLICATION] = { COLUMN_APPLICATION, "application", "APPLICATION", NULL, "the name the client gave",
+				 COLUMN_TEXT, .width = 16, .get = get_application },
+};
+/* clang-format on */
+
+const char *column_title(const struct column *column, bool ascii)
+{
+	return ascii && column->ascii_title ? column->ascii_title : column->title;
+}
+
+const struct column *column_find(const char *name)
+{
+	const struct column *found = NULL;
+	size_t length = strlen(name);
+	for (size_t i = 0; i < COLUMN_COUNT && length; i++) {
+		if (strcasecmp(columns[i].name, name) == 0)
+			return &columns[i];
+	}
+	for (size_t i = 0; i < COLUMN_COUNT && length; i++) {
+		if (strncasecmp(columns[i].name, name, length) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = &columns[i];
+	}
+	return found;
+}
+
+struct column_row column_row_of_item(const struct forest *forest, uint32_t item)
+{
+	const struct forest_item *at = &forest->items[item];
+	struct column_row row = { forest->frame, SNAPSHOT_NO_INDEX, SNAPSHOT_NO_INDEX, at->node, at };
+	if (at->node != GRAPH_NONE) {
+		row.session = forest->frame->graph->nodes[at->node].session;
+		row.prepared = forest->frame->graph->nodes[at->node].prepared;
+	}
+	return row;
+}
+
+struct column_row column_row_of_session(const struct frame *frame, uint32_t session)
+{
+	return (struct column_row){ frame, session, SNAPSHOT_NO_INDEX, frame->graph->session_node[session], NULL };
+}
+
+struct column_value column_get(const struct column *column, const struct column_row *row, bool ascii,
+			       struct strbuf *text)
+{
+	return column->get(row, ascii, text);
+}
+
+static void format_value(const struct column *column, struct column_value value, struct strbuf *out)
+{
+	char age[WHEN_TEXT_SIZE];
+	if (!value.known)
+		strbuf_add_char(out, value.hidden ? '?' : '-');
+	else if (column->kind == COLUMN_NUMBER)
+		strbuf_printf(out, "%" PRId64, value.number);
+	else if (column->kind == COLUMN_AGE)
+		strbuf_add_string(out, when_format_age(value.number, age));
+}
+
+void column_format(const struct column *column, const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	if (column->format)
+		column->format(row, ascii, out);
+	else
+		format_value(column, column->get(row, ascii, out), out);
+}

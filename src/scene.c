@@ -1,0 +1,316 @@
+#include "pglocktop/scene.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *scene_array(struct scene *scene, size_t count, size_t size)
+{
+	return arena_array(&scene->arena, count, size);
+}
+
+static bool is_idle(const struct session *session)
+{
+	return session->state == SESSION_IDLE || session->state == SESSION_NO_STATE ||
+	       session->state == SESSION_DISABLED;
+}
+
+/* How long a session has been at what it is doing: what "long-running first" and the minimum age go by. */
+static int64_t session_age(const struct snapshot *snapshot, const struct session *session)
+{
+	if (session->xact_start != WHEN_NONE)
+		return when_age(snapshot->taken_at, session->xact_start);
+	if (session->state == SESSION_ACTIVE)
+		return when_age(snapshot->taken_at, session->query_start);
+	return WHEN_NONE;
+}
+
+static bool item_matches(const struct scene *scene, const struct state *state, const struct filter_run *filter,
+			 const struct forest_item *item)
+{
+	if (item->node == GRAPH_NONE)
+		return false;
+	const struct graph_node *node = &scene->frame->graph->nodes[item->node];
+	if (filter) {
+		bool matched = node->session != SNAPSHOT_NO_INDEX    ? filter->sessions[node->session]
+			       : node->prepared != SNAPSHOT_NO_INDEX ? filter->prepared[node->prepared]
+								     : false;
+		if (!matched)
+			return false;
+	}
+	if (state->minimum_age > 0) {
+		int64_t longest = item->behind > item->wait ? item->behind : item->wait;
+		if (longest < state->minimum_age)
+			return false;
+	}
+	return true;
+}
+
+static const bool *scene_match_items(struct scene *scene, const struct state *state, const struct filter_run *filter)
+{
+	if (!filter && state->minimum_age <= 0)
+		return NULL;
+	bool *matched = scene_array(scene, scene->forest->count, sizeof *matched);
+	for (uint32_t i = 0; i < scene->forest->count; i++)
+		matched[i] = item_matches(scene, state, filter, &scene->forest->items[i]);
+	return matched;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct row_key *x = a, *y = b;
+	return row_key_compare(*x, *y);
+}
+
+/* What must not disappear into a summed-up line: the cursor's session and what a filter or a search found. */
+static struct row_key *scene_keep(struct scene *scene, const struct state *state, const bool *matched, uint32_t *count)
+{
+	const struct forest *forest = scene->forest;
+	struct row_key *keep = scene_array(scene, (size_t)forest->count + 1, sizeof *keep);
+	uint32_t kept = 0;
+	keep[kept++] = state->lists[VIEW_TREE].cursor;
+	for (uint32_t i = 0; i < forest->count; i++) {
+		const struct forest_item *item = &forest->items[i];
+		uint32_t session =
+			item->node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[item->node].session;
+		bool found = scene->found && session != SNAPSHOT_NO_INDEX && scene->found[session];
+		if (found || (matched && matched[i]))
+			keep[kept++] = item->key;
+	}
+	qsort(keep, kept, sizeof *keep, compare_keys);
+	*count = kept;
+	return keep;
+}
+
+static struct row_key line_key(const struct forest *forest, const struct outline_line *line)
+{
+	struct row_key key = line->key;
+	switch (line->kind) {
+	case LINE_ITEM:
+		return forest->items[line->item].key;
+	case LINE_MORE:
+		key.kind = SCENE_KEY_MORE;
+		return key;
+	case LINE_ALIKE:
+		key.kind = SCENE_KEY_ALIKE;
+		return key;
+	case LINE_BRIEF:
+		break;
+	}
+	return (struct row_key){ SCENE_KEY_BRIEF, 0, 0 };
+}
+
+static void scene_add_line(struct scene *scene, enum scene_line_kind kind, uint32_t index, struct row_key key)
+{
+	scene->lines[scene->line_count++] = (struct scene_line){ kind, index, key };
+}
+
+/* A ghost of one who left the tree is not shown when it is back. */
+static bool ghost_shows(const struct scene *scene, const struct ghost *ghost)
+{
+	return ghost->kind != GHOST_LEFT || ghost->key.kind != FOREST_SESSION ||
+	       graph_find_pid(scene->frame->graph, ghost->key.pid) == GRAPH_NONE;
+}
+
+static void scene_add_ghosts(struct scene *scene, const struct state *state, uint32_t *next, uint32_t up_to)
+{
+	const struct ghosts *ghosts = &state->ghosts;
+	for (; *next < ghosts->count && ghosts->list[*next].line <= up_to; ++*next)
+		if (ghost_shows(scene, &ghosts->list[*next]))
+			scene_add_line(scene, SCENE_GHOST, *next, ghosts->list[*next].key);
+}
+
+static void scene_make_tree(struct scene *scene, struct state *state, const struct filter_run *filter)
+{
+	struct outline_options options = {
+		.folds = state->folds,
+		.fold_count = state->fold_count,
+		.brief = state->status.interval,
+		.whole = state->unfolded_all,
+	};
+	uint32_t ghosts = state->ghosts.count;
+	options.height = scene->list_height > ghosts ? scene->list_height - ghosts : 1;
+	scene->forest = forest_new(scene->frame, state->lists[VIEW_TREE].order, &scene->arena);
+	options.matched = scene_match_items(scene, state, filter);
+	options.keep = scene_keep(scene, state, options.matched, &options.keep_count);
+	scene->outline = outline_new(scene->forest, &options, &scene->arena);
+	scene->lines = scene_array(scene, (size_t)scene->outline->count + ghosts, sizeof *scene->lines);
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < scene->outline->count; i++) {
+		scene_add_ghosts(scene, state, &next, scene->line_count);
+		scene_add_line(scene, SCENE_TREE, i, line_key(scene->forest, &scene->outline->lines[i]));
+	}
+	scene_add_ghosts(scene, state, &next, UINT32_MAX);
+	scene->nobody_waits = scene->line_count == 0 && scene->forest->count == 0;
+}
+
+struct sort_key {
+	int64_t number;
+	const char *text;
+	int32_t pid;
+	int64_t start;
+	uint32_t session;
+};
+
+struct sort_by {
+	bool text, descending;
+};
+
+static int compare_sort_keys(const void *a, const void *b, void *context)
+{
+	const struct sort_key *x = a, *y = b;
+	const struct sort_by *by = context;
+	int order = by->text ? strcmp(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
+	if (order != 0)
+		return by->descending ? -order : order;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+static bool session_shows(const struct state *state, const struct snapshot *snapshot, uint32_t index,
+			  const struct filter_run *filter)
+{
+	const struct session *session = &snapshot->sessions[index];
+	if (state->hide_idle && is_idle(session))
+		return false;
+	if (filter && !filter->sessions[index])
+		return false;
+	return state->minimum_age <= 0 || session_age(snapshot, session) >= state->minimum_age;
+}
+
+static void take_sort_key(struct scene *scene, struct forest_order order, struct strbuf *text, struct sort_key *key)
+{
+	const struct session *session = &scene->frame->snapshot->sessions[key->session];
+	key->pid = session->id.pid;
+	key->start = session->id.backend_start;
+	key->text = "";
+	if (!order.column) {
+		key->number = session_age(scene->frame->snapshot, session);
+		return;
+	}
+	struct column_row row = column_row_of_session(scene->frame, key->session);
+	strbuf_reset(text);
+	struct column_value value = column_get(order.column, &row, true, text);
+	key->number = value.known ? value.number : INT64_MIN;
+	if (order.column->kind == COLUMN_TEXT)
+		key->text = arena_string(&scene->arena, text->text);
+}
+
+static void scene_make_sessions(struct scene *scene, struct state *state, const struct filter_run *filter)
+{
+	const struct snapshot *snapshot = scene->frame->snapshot;
+	struct forest_order order = state->lists[VIEW_SESSIONS].order;
+	struct sort_key *keys = scene_array(scene, snapshot->session_count, sizeof *keys);
+	struct strbuf text = STRBUF_INIT;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		if (!session_shows(state, snapshot, i, filter))
+			continue;
+		keys[count].session = i;
+		take_sort_key(scene, order, &text, &keys[count++]);
+	}
+	strbuf_release(&text);
+	struct sort_by by = { order.column && order.column->kind == COLUMN_TEXT,
+			      order.column ? order.descending : true };
+	qsort_r(keys, count, sizeof *keys, compare_sort_keys, &by);
+	scene->lines = scene_array(scene, (size_t)count + state->ghosts.count, sizeof *scene->lines);
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct row_key key = { FOREST_SESSION, keys[i].pid, keys[i].start };
+		scene_add_ghosts(scene, state, &next, scene->line_count);
+		scene_add_line(scene, SCENE_SESSION, keys[i].session, key);
+	}
+	scene_add_ghosts(scene, state, &next, UINT32_MAX);
+}
+
+static void scene_place_cursor(struct scene *scene, struct list_state *list)
+{
+	uint32_t height = scene->list_height > 0 ? scene->list_height : 1;
+	scene->cursor = SNAPSHOT_NO_INDEX;
+	for (uint32_t i = 0; i < scene->line_count; i++) {
+		if (row_key_compare(scene->lines[i].key, list->cursor) != 0)
+			continue;
+		scene->cursor = i;
+		if (scene->lines[i].kind != SCENE_GHOST)
+			break;
+	}
+	if (scene->cursor == SNAPSHOT_NO_INDEX && !list->touched && scene->line_count > 0) {
+		scene->cursor = 0;
+		list->cursor = scene->lines[0].key;
+	}
+	uint32_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : list->cursor_index;
+	uint32_t last_top = scene->line_count > height ? scene->line_count - height : 0;
+	if (!list->touched && at < height)
+		scene->top = 0;
+	else
+		scene->top = at > list->cursor_line ? at - list->cursor_line : 0;
+	if (scene->top > last_top)
+		scene->top = last_top;
+	if (scene->cursor == SNAPSHOT_NO_INDEX)
+		return;
+	if (at >= scene->top + height)
+		scene->top = at - height + 1;
+	list->cursor_index = at;
+	list->cursor_line = at - scene->top;
+}
+
+static void scene_take_found(struct scene *scene, const struct filter_run *search)
+{
+	if (!search)
+		return;
+	scene->found = search->sessions;
+	for (uint32_t i = 0; i < scene->frame->snapshot->session_count; i++)
+		scene->found_count += search->sessions[i];
+}
+
+struct scene *scene_new(struct state *state, const struct frame *frame, const struct scene_matches *matches,
+			uint32_t list_height)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+	if (!scene)
+		err_die("out of memory");
+	scene->frame = frame;
+	scene->list_height = list_height;
+	scene->totals = totals_of(frame);
+	scene->given_up = matches->filter ? matches->filter->given_up : 0;
+	scene_take_found(scene, matches->search);
+	if (state->view == VIEW_TREE)
+		scene_make_tree(scene, state, matches->filter);
+	else
+		scene_make_sessions(scene, state, matches->filter);
+	scene_place_cursor(scene, &state->lists[state->view]);
+	return scene;
+}
+
+void scene_free(struct scene *owned)
+{
+	if (!owned)
+		return;
+	arena_release(&owned->arena);
+	free(owned);
+}
+
+uint32_t scene_item_at(const struct scene *scene, uint32_t line)
+{
+	if (line >= scene->line_count || scene->lines[line].kind != SCENE_TREE)
+		return FOREST_NONE;
+	const struct outline_line *at = &scene->outline->lines[scene->lines[line].index];
+	return at->kind == LINE_ITEM ? at->item : FOREST_NONE;
+}
+
+uint32_t scene_session_at(const struct scene *scene, uint32_t line)
+{
+	if (line >= scene->line_count || scene->lines[line].kind == SCENE_GHOST)
+		return SNAPSHOT_NO_INDEX;
+	if (scene->lines[line].kind == SCENE_SESSION)
+		return scene->lines[line].index;
+	uint32_t item = scene_item_at(scene, line);
+	if (item == FOREST_NONE || scene->forest->items[item].node == GRAPH_NONE)
+		return SNAPSHOT_NO_INDEX;
+	return scene->frame->graph->nodes[scene->forest->items[item].node].session;
+}
+
+uint32_t scene_cursor_session(const struct scene *scene)
+{
+	return scene_session_at(scene, scene->cursor);
+}

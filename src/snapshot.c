@@ -1,0 +1,267 @@
+#include "pglocktop/snapshot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* While it is being built: the capacities behind the arrays. */
+struct snapshot_builder {
+	struct snapshot snapshot; /* first: a snapshot pointer is a pointer to its builder */
+	size_t session_capacity, lock_capacity, prepared_capacity;
+};
+
+struct snapshot *snapshot_new(struct arena *arena)
+{
+	struct snapshot_builder *builder = arena_alloc(arena, sizeof *builder);
+	struct snapshot *snapshot = &builder->snapshot;
+	snapshot->arena = arena;
+	snapshot->taken_at = WHEN_NONE;
+	snapshot->source_started_at = WHEN_NONE;
+	snapshot->server.replay_lag = WHEN_NONE;
+	snapshot->server.started_at = WHEN_NONE;
+	snapshot->server.deadlock_timeout = WHEN_NONE;
+	snapshot->deadlocks = -1;
+	snapshot->deadlocks_at_start = -1;
+	return snapshot;
+}
+
+static void *grow(struct snapshot *snapshot, void *array, size_t *capacity, size_t count, size_t size)
+{
+	ensure(count < SNAPSHOT_NO_INDEX - 1);
+	return arena_grow(snapshot->arena, array, capacity, count + 1, size);
+}
+
+void snapshot_add_session(struct snapshot *snapshot, const struct session *session)
+{
+	struct snapshot_builder *builder = (struct snapshot_builder *)snapshot;
+	snapshot->sessions = grow(snapshot, snapshot->sessions, &builder->session_capacity, snapshot->session_count,
+				  sizeof *session);
+	snapshot->sessions[snapshot->session_count++] = *session;
+}
+
+void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock)
+{
+	struct snapshot_builder *builder = (struct snapshot_builder *)snapshot;
+	snapshot->locks = grow(snapshot, snapshot->locks, &builder->lock_capacity, snapshot->lock_count, sizeof *lock);
+	struct lock *added = &snapshot->locks[snapshot->lock_count++];
+	*added = *lock;
+	added->session = SNAPSHOT_NO_INDEX;
+	added->prepared = SNAPSHOT_NO_INDEX;
+}
+
+void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared)
+{
+	struct snapshot_builder *builder = (struct snapshot_builder *)snapshot;
+	snapshot->prepared = grow(snapshot, snapshot->prepared, &builder->prepared_capacity, snapshot->prepared_count,
+				  sizeof *prepared);
+	snapshot->prepared[snapshot->prepared_count++] = *prepared;
+}
+
+static int compare_int64(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* A pid that shows twice was given to a new process between two entries: the younger one goes first, and stays. */
+static int compare_sessions(const void *left, const void *right)
+{
+	const struct session *a = left, *b = right;
+	int order = compare_int64(a->id.pid, b->id.pid);
+	return order ? order : compare_int64(b->id.backend_start, a->id.backend_start);
+}
+
+static int compare_pids(const void *left, const void *right)
+{
+	return compare_int64(*(const int32_t *)left, *(const int32_t *)right);
+}
+
+static int compare_prepared(const void *left, const void *right)
+{
+	const struct prepared *a = left, *b = right;
+	return compare_int64(a->xid, b->xid);
+}
+
+static void sort(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	if (count > 1)
+		qsort(array, count, size, compare);
+}
+
+static void sort_sessions(struct snapshot *snapshot)
+{
+	struct session *sessions = snapshot->sessions;
+	sort(sessions, snapshot->session_count, sizeof *sessions, compare_sessions);
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		if (kept == 0 || sessions[kept - 1].id.pid != sessions[i].id.pid)
+			sessions[kept++] = sessions[i];
+	snapshot->session_count = kept;
+}
+
+uint32_t snapshot_find_pid(const struct snapshot *snapshot, int32_t pid)
+{
+	uint32_t low = 0, high = snapshot->session_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (snapshot->sessions[middle].id.pid < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < snapshot->session_count && snapshot->sessions[low].id.pid == pid;
+	return found ? low : SNAPSHOT_NO_INDEX;
+}
+
+static struct session unlisted_session(int32_t pid)
+{
+	return (struct session){
+		.id = { pid, WHEN_NONE },
+		.xact_start = WHEN_NONE,
+		.query_start = WHEN_NONE,
+		.state_change = WHEN_NONE,
+		.state = SESSION_HIDDEN,
+		.may = MAY_NOT_GONE,
+	};
+}
+
+/* A lock's process without an activity row came or went between the two readings. */
+static void add_unlisted(struct snapshot *snapshot)
+{
+	int32_t *pids = arena_array(snapshot->arena, snapshot->lock_count, sizeof *pids);
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		int32_t pid = snapshot->locks[i].pid;
+		if (pid == 0 || (count > 0 && pids[count - 1] == pid))
+			continue;
+		if (snapshot_find_pid(snapshot, pid) == SNAPSHOT_NO_INDEX)
+			pids[count++] = pid;
+	}
+	if (count == 0)
+		return;
+	sort(pids, count, sizeof *pids, compare_pids);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0 && pids[i] == pids[i - 1])
+			continue;
+		struct session session = unlisted_session(pids[i]);
+		snapshot_add_session(snapshot, &session);
+	}
+	sort_sessions(snapshot);
+}
+
+static uint32_t find_xid(const struct snapshot *snapshot, uint32_t xid)
+{
+	struct prepared key = { .xid = xid };
+	const struct prepared *found = NULL;
+	if (snapshot->prepared_count > 0)
+		found = bsearch(&key, snapshot->prepared, snapshot->prepared_count, sizeof key, compare_prepared);
+	return found ? (uint32_t)(found - snapshot->prepared) : SNAPSHOT_NO_INDEX;
+}
+
+/* Which virtualtransaction stands for which prepared transaction. */
+struct vxid_owner {
+	const char *virtualtransaction;
+	uint32_t prepared;
+};
+
+static int compare_owners(const void *left, const void *right)
+{
+	const struct vxid_owner *a = left, *b = right;
+	return strcmp(a->virtualtransaction, b->virtualtransaction);
+}
+
+/* Holding a transaction's own xid exclusively is what only that transaction does. */
+static bool holds_own_xid(const struct lock *lock)
+{
+	return lock->pid == 0 && lock->granted && lock->mode == LOCKMODE_EXCLUSIVE && lock->virtualtransaction &&
+	       lock->tag.kind == LOCKTAG_TRANSACTIONID;
+}
+
+static uint32_t collect_owners(struct snapshot *snapshot, struct vxid_owner *owners)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count && count < snapshot->prepared_count; i++) {
+		const struct lock *lock = &snapshot->locks[i];
+		if (!holds_own_xid(lock))
+			continue;
+		uint32_t prepared = find_xid(snapshot, lock->tag.transactionid);
+		if (prepared == SNAPSHOT_NO_INDEX)
+			continue;
+		snapshot->prepared[prepared].virtualtransaction = lock->virtualtransaction;
+		owners[count++] = (struct vxid_owner){ lock->virtualtransaction, prepared };
+	}
+	sort(owners, count, sizeof *owners, compare_owners);
+	return count;
+}
+
+static void connect_prepared(struct snapshot *snapshot)
+{
+	sort(snapshot->prepared, snapshot->prepared_count, sizeof *snapshot->prepared, compare_prepared);
+	struct vxid_owner *owners = arena_array(snapshot->arena, snapshot->prepared_count, sizeof *owners);
+	uint32_t count = collect_owners(snapshot, owners);
+	if (count == 0)
+		return;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		struct lock *lock = &snapshot->locks[i];
+		if (lock->pid != 0 || !lock->virtualtransaction)
+			continue;
+		struct vxid_owner key = { lock->virtualtransaction, 0 };
+		const struct vxid_owner *owner = bsearch(&key, owners, count, sizeof key, compare_owners);
+		if (owner)
+			lock->prepared = owner->prepared;
+	}
+}
+
+static void connect_sessions(struct snapshot *snapshot)
+{
+	uint32_t last = SNAPSHOT_NO_INDEX; /* rows of one session tend to stand together */
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		struct lock *lock = &snapshot->locks[i];
+		if (lock->pid == 0)
+			continue;
+		if (last == SNAPSHOT_NO_INDEX || snapshot->sessions[last].id.pid != lock->pid)
+			last = snapshot_find_pid(snapshot, lock->pid);
+		lock->session = last;
+	}
+}
+
+void snapshot_finish(struct snapshot *snapshot)
+{
+	sort_sessions(snapshot);
+	add_unlisted(snapshot);
+	connect_sessions(snapshot);
+	connect_prepared(snapshot);
+}
+
+uint32_t snapshot_find(const struct snapshot *snapshot, struct identity id)
+{
+	uint32_t index = snapshot_find_pid(snapshot, id.pid);
+	if (index == SNAPSHOT_NO_INDEX || !identity_equal(snapshot->sessions[index].id, id))
+		return SNAPSHOT_NO_INDEX;
+	return index;
+}
+
+static int compare_relations(const void *left, const void *right)
+{
+	const struct relation_name *a = left, *b = right;
+	int order = compare_int64(a->database, b->database);
+	return order ? order : compare_int64(a->oid, b->oid);
+}
+
+const struct relation_name *snapshot_find_relation(const struct snapshot *snapshot, uint32_t database, uint32_t oid)
+{
+	struct relation_name key = { .database = database, .oid = oid };
+	if (snapshot->relation_count == 0)
+		return NULL;
+	return bsearch(&key, snapshot->relations, snapshot->relation_count, sizeof key, compare_relations);
+}
+
+uint32_t snapshot_leader(const struct snapshot *snapshot, uint32_t session)
+{
+	const struct session *worker = &snapshot->sessions[session];
+	/* From 16 on leader_pid is set for apply workers, too, which are in no lock group. */
+	if (worker->leader_pid == 0 || !worker->backend_type || strcmp(worker->backend_type, "parallel worker") != 0)
+		return session;
+	uint32_t leader = snapshot_find_pid(snapshot, worker->leader_pid);
+	return leader == SNAPSHOT_NO_INDEX ? session : leader;
+}

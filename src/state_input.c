@@ -1,0 +1,434 @@
+#include "pglocktop/scene.h"
+#include "state_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INTERRUPT_TIME = 2 * 1000 * 1000, FEW_SLOTS = 3 };
+
+static void command(struct state *state, enum source_command_kind kind)
+{
+	state_effect(state, EFFECT_COMMAND, NULL)->command.kind = kind;
+}
+
+static void quit(struct state *state, const struct scene *scene, int64_t now)
+{
+	int free_slots = scene ? scene->frame->snapshot->server.slots_for_all - (int)scene->totals.connections : 0;
+	bool few = scene && scene->frame->snapshot->server.slots_for_all > 0 && free_slots <= FEW_SLOTS &&
+		   state->status.state == SOURCE_LIVE;
+	if (few && !state->leave_anyway) {
+		state->leave_anyway = true;
+		state_say(state, MESSAGE_ERROR, now, "%d slots free: you may not get back in. q again = leave",
+			  free_slots > 0 ? free_slots : 0);
+		return;
+	}
+	state_effect(state, EFFECT_QUIT, NULL);
+}
+
+static void interrupt(struct state *state, int64_t now)
+{
+	if (state->interrupted_at != WHEN_NONE && now - state->interrupted_at <= INTERRUPT_TIME) {
+		state_effect(state, EFFECT_QUIT, NULL);
+		return;
+	}
+	state->interrupted_at = now;
+	state->help = false;
+	state->details = false;
+	state_say(state, MESSAGE_NEWS, now, "q quits (or ^C once more)");
+}
+
+static void toggle_freeze(struct state *state)
+{
+	state->frozen = !state->frozen;
+	command(state, state->frozen ? COMMAND_FREEZE : COMMAND_THAW);
+}
+
+static bool parse_number(const char *text, double least, double most, double *number)
+{
+	char *end;
+	errno = 0;
+	*number = strtod(text, &end);
+	return errno == 0 && end != text && *end == '\0' && *number >= least && *number <= most;
+}
+
+static bool enter_number(struct state *state, const struct scene *scene, int64_t now)
+{
+	struct prompt *prompt = &state->prompt;
+	double number;
+	struct err err;
+	switch (prompt->kind) {
+	case PROMPT_INTERVAL:
+		if (!parse_number(prompt->text, 0.1, 3600, &number)) {
+			err_set(&err, "seconds from 0.1 to 3600, please");
+			break;
+		}
+		state->status.interval = (int64_t)(number * (double)WHEN_SECOND);
+		command(state, COMMAND_INTERVAL);
+		state->effects[state->effect_count - 1].command.interval = state->status.interval;
+		return true;
+	case PROMPT_MINIMUM_AGE:
+		if (!prompt->text[0])
+			number = 0;
+		else if (!parse_number(prompt->text, 0, 1e9, &number)) {
+			err_set(&err, "seconds, please; nothing shows all");
+			break;
+		}
+		state->minimum_age = (int64_t)(number * (double)WHEN_SECOND);
+		return true;
+	default:
+		if (!parse_number(prompt->text, 1, INT32_MAX, &number))
+			err_set(&err, "a process number, please");
+		else if (state_go_to_pid(state, scene, (int32_t)number, now))
+			return true;
+		else
+			err_set(&err, "there is no session with pid %d", (int)number);
+	}
+	state_complain(state, &err, SIZE_MAX);
+	return false;
+}
+
+static void enter_prompt(struct state *state, const struct scene *scene, int64_t now)
+{
+	if (state->prompt.kind == PROMPT_FILTER)
+		state_apply_filter(state, state->prompt.text);
+	else if (state->prompt.kind == PROMPT_SEARCH)
+		state_effect(state, EFFECT_SEARCH, state->prompt.text);
+	else if (!scene || enter_number(state, scene, now))
+		prompt_close(&state->prompt);
+}
+
+static void open_prompt(struct state *state, enum prompt_kind kind)
+{
+	char text[32] = "";
+	if (kind == PROMPT_INTERVAL)
+		snprintf(text, sizeof text, "%g", (double)state->status.interval / (double)WHEN_SECOND);
+	else if (kind == PROMPT_MINIMUM_AGE && state->minimum_age > 0)
+		snprintf(text, sizeof text, "%g", (double)state->minimum_age / (double)WHEN_SECOND);
+	prompt_open(&state->prompt, kind, kind == PROMPT_FILTER ? state->filter : text);
+}
+
+static void scroll(uint32_t *top, uint32_t page, enum action action)
+{
+	switch (action) {
+	case ACTION_UP:
+		*top -= *top > 0;
+		break;
+	case ACTION_DOWN:
+		++*top;
+		break;
+	case ACTION_PAGE_UP:
+		*top -= *top < page ? *top : page;
+		break;
+	case ACTION_PAGE_DOWN:
+		*top += page;
+		break;
+	case ACTION_TOP:
+		*top = 0;
+		break;
+	default:
+		*top = UINT32_MAX / 2; /* the view clamps it */
+	}
+}
+
+static uint32_t page_of(const struct state *state)
+{
+	return state->height > 6 ? (uint32_t)state->height - 6 : 1;
+}
+
+static void open_details(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t item = scene->forest ? scene_item_at(scene, scene->cursor) : FOREST_NONE;
+	if (scene_cursor_session(scene) == SNAPSHOT_NO_INDEX &&
+	    (item == FOREST_NONE || scene->forest->items[item].kind != FOREST_PREPARED)) {
+		if (scene->cursor != SNAPSHOT_NO_INDEX && scene->lines[scene->cursor].kind == SCENE_TREE)
+			state_fold_here(state, scene, ACTION_UNFOLD);
+		else
+			state_say(state, MESSAGE_NEWS, now, "no session is selected");
+		return;
+	}
+	state->details = true;
+	state->details_top = 0;
+}
+
+static void copy_query_or_pid(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
+{
+	uint32_t index = scene_cursor_session(scene);
+	char text[32];
+	if (index == SNAPSHOT_NO_INDEX) {
+		state_say(state, MESSAGE_ERROR, now, "no session is selected: nothing copied");
+		return;
+	}
+	const struct session *session = &scene->frame->snapshot->sessions[index];
+	snprintf(text, sizeof text, "%d", (int)session->id.pid);
+	if (key == 'q' && !session->query) {
+		state_say(state, MESSAGE_ERROR, now, "%s has no query to copy", text);
+		return;
+	}
+	state_effect(state, EFFECT_COPY, key == 'q' ? session->query : text);
+	state_say(state, MESSAGE_NEWS, now, "copied the %s of %s", key == 'q' ? "query" : "pid", text);
+}
+
+/* The statement that this program would send, guarded by the session's identity, for somebody with psql. */
+static void copy_signal_sql(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t index = scene_cursor_session(scene);
+	char start[WHEN_TEXT_SIZE];
+	if (index == SNAPSHOT_NO_INDEX || scene->frame->snapshot->sessions[index].id.backend_start == WHEN_NONE) {
+		state_say(state, MESSAGE_ERROR, now, "no session whose start is known is selected: nothing copied");
+		return;
+	}
+	struct identity id = scene->frame->snapshot->sessions[index].id;
+	struct strbuf sql = STRBUF_INIT;
+	strbuf_printf(&sql,
+		      "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_get_activity(%d) a "
+		      "WHERE a.pid = %d AND a.backend_start = '%s';",
+		      (int)id.pid, (int)id.pid, when_format_iso(id.backend_start, start));
+	state_effect(state, EFFECT_COPY, sql.text);
+	strbuf_release(&sql);
+	state_say(state, MESSAGE_NEWS, now, "copied the statement that terminates %d and nobody else", (int)id.pid);
+}
+
+static void copy_key(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
+{
+	state->copy_pending = false;
+	state->message.kind = MESSAGE_NONE;
+	if (!scene)
+		return;
+	if (key == 'q' || key == 'p') {
+		copy_query_or_pid(state, scene, key, now);
+	} else if (key == 's') {
+		copy_signal_sql(state, scene, now);
+	} else if (key == 't') {
+		state_effect(state, EFFECT_COPY_TREE, NULL);
+		state_say(state, MESSAGE_NEWS, now, "copied the tree, without the texts of queries");
+	}
+}
+
+/* What closes first: help, details, the filter's complaint. */
+static void leave(struct state *state)
+{
+	if (state->help)
+		state->help = false;
+	else
+		state->details = false;
+}
+
+static void act_without_frame(struct state *state, enum action action, int64_t now)
+{
+	switch (action) {
+	case ACTION_HELP:
+		state->help = !state->help;
+		state->help_top = 0;
+		break;
+	case ACTION_ESCAPE:
+		leave(state);
+		break;
+	case ACTION_INTERRUPT:
+		interrupt(state, now);
+		break;
+	case ACTION_SUSPEND:
+		state_effect(state, EFFECT_SUSPEND, NULL);
+		break;
+	case ACTION_REDRAW:
+		state_effect(state, EFFECT_REDRAW, NULL);
+		break;
+	case ACTION_REFRESH:
+		command(state, COMMAND_REFRESH);
+		break;
+	case ACTION_FREEZE:
+		toggle_freeze(state);
+		break;
+	case ACTION_INTERVAL:
+		open_prompt(state, PROMPT_INTERVAL);
+		break;
+	case ACTION_WRAP:
+		state->wrap = !state->wrap;
+		break;
+	default:
+		break;
+	}
+}
+
+static void act_on_view(struct state *state, const struct scene *scene, enum action action, int64_t now)
+{
+	switch (action) {
+	case ACTION_ROOT:
+		state_go_to_root(state, scene, now);
+		break;
+	case ACTION_GO_TO:
+		open_prompt(state, PROMPT_GO_TO);
+		break;
+	case ACTION_TREE:
+		state_set_view(state, VIEW_TREE);
+		break;
+	case ACTION_SESSIONS:
+		state_set_view(state, VIEW_SESSIONS);
+		break;
+	case ACTION_NEXT_VIEW:
+		state_set_view(state, (state->view + 1) % VIEW_COUNT);
+		break;
+	case ACTION_SORT:
+		state_open_sort_menu(state);
+		break;
+	case ACTION_SORT_PREVIOUS:
+	case ACTION_SORT_NEXT:
+		state_sort_step(state, action == ACTION_SORT_NEXT ? 1 : -1);
+		break;
+	case ACTION_INVERT:
+		state_sort_invert(state);
+		break;
+	case ACTION_USER:
+		state_open_user_menu(state, scene);
+		break;
+	case ACTION_IDLE:
+		state->hide_idle = !state->hide_idle;
+		state_say(state, MESSAGE_NEWS, now, "idle sessions are %s in the view of all sessions",
+			  state->hide_idle ? "hidden" : "shown");
+		break;
+	default:
+		break;
+	}
+}
+
+static void act_on_session(struct state *state, const struct scene *scene, enum action action, int64_t now)
+{
+	switch (action) {
+	case ACTION_DETAILS:
+		if (state->details)
+			state->details = false;
+		else
+			open_details(state, scene, now);
+		break;
+	case ACTION_SEARCH:
+		open_prompt(state, PROMPT_SEARCH);
+		break;
+	case ACTION_SEARCH_NEXT:
+	case ACTION_SEARCH_PREVIOUS:
+		state_search_on(state, scene, action == ACTION_SEARCH_NEXT, now);
+		break;
+	case ACTION_FILTER:
+		open_prompt(state, PROMPT_FILTER);
+		break;
+	case ACTION_MINIMUM_AGE:
+		open_prompt(state, PROMPT_MINIMUM_AGE);
+		break;
+	case ACTION_CANCEL:
+		state_ask(state, scene, SIGNAL_CANCEL, now);
+		break;
+	case ACTION_TERMINATE:
+		state_ask(state, scene, SIGNAL_TERMINATE, now);
+		break;
+	case ACTION_COPY:
+		state->copy_pending = true;
+		state_say(state, MESSAGE_NEWS, now,
+			  "copy: q query  p pid  s the SQL that terminates it  t the tree  (anything else: nothing)");
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_movement(enum action action)
+{
+	return action_rows[action].group == ACTION_GROUP_MOVE && action != ACTION_ROOT && action != ACTION_GO_TO;
+}
+
+static void act(struct state *state, const struct scene *scene, enum action action, int64_t now)
+{
+	if (action == ACTION_NONE)
+		return;
+	if (action == ACTION_QUIT && (state->help || state->details)) {
+		leave(state);
+	} else if (action == ACTION_QUIT) {
+		quit(state, scene, now);
+	} else if (is_movement(action) && state->help) {
+		scroll(&state->help_top, page_of(state), action);
+	} else if (state->help && action != ACTION_HELP && action != ACTION_INTERRUPT && action != ACTION_SUSPEND) {
+		state->help = false;
+	} else if (is_movement(action) && state->details) {
+		scroll(&state->details_top, page_of(state), action);
+	} else if (is_movement(action) && scene) {
+		state_move(state, scene, action);
+	} else if (action_rows[action].group == ACTION_GROUP_FOLDING && scene && !state->details) {
+		state_fold_here(state, scene, action);
+	} else {
+		act_without_frame(state, action, now);
+		if (scene) {
+			act_on_view(state, scene, action, now);
+			act_on_session(state, scene, action, now);
+		}
+	}
+}
+
+static void take_prompt_key(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
+{
+	switch (prompt_key(&state->prompt, key, state->pasting)) {
+	case PROMPT_ENTERED:
+		enter_prompt(state, scene, now);
+		break;
+	case PROMPT_LEFT:
+		prompt_close(&state->prompt);
+		break;
+	case PROMPT_GOES_ON:
+		break;
+	}
+}
+
+static void take_key(struct state *state, const struct scene *scene, const struct input *input, enum action action,
+		     int64_t now)
+{
+	if (state->prompt.kind != PROMPT_NONE) {
+		take_prompt_key(state, scene, input->key, now);
+		return;
+	}
+	if (state->pasting || now < state->swallow_until)
+		return;
+	if (question_is_open(&state->question)) {
+		state_question_input(state, scene, input, now);
+		return;
+	}
+	if (action != ACTION_QUIT)
+		state->leave_anyway = false;
+	if (state->copy_pending) {
+		copy_key(state, scene, input->key, now);
+	} else if (state->menu.kind != MENU_NONE) {
+		state_menu_key(state, input->key);
+	} else {
+		if (action != ACTION_NONE)
+			state->message.kind = MESSAGE_NONE;
+		act(state, scene, action, now);
+	}
+}
+
+static void begin_paste(struct state *state, int64_t now)
+{
+	state->pasting = true;
+	state->copy_pending = false;
+	if (question_is_open(&state->question)) {
+		question_close(&state->question);
+		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: nothing sent");
+	}
+}
+
+void state_input(struct state *state, const struct scene *scene, const struct input *input, enum action action,
+		 int64_t now)
+{
+	switch (input->kind) {
+	case INPUT_KEY:
+		take_key(state, scene, input, action, now);
+		break;
+	case INPUT_PASTE_BEGIN:
+		begin_paste(state, now);
+		break;
+	case INPUT_PASTE_END:
+		state->pasting = false;
+		break;
+	case INPUT_ANSWER:
+		question_answered(&state->question);
+		break;
+	default:
+		break;
+	}
+}

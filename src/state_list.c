@@ -1,0 +1,221 @@
+#include "pglocktop/scene.h"
+#include "state_private.h"
+
+static struct list_state *state_list(struct state *state)
+{
+	return &state->lists[state->view];
+}
+
+static void cursor_to_line(struct state *state, const struct scene *scene, uint32_t line)
+{
+	struct list_state *list = state_list(state);
+	if (line >= scene->line_count)
+		return;
+	list->touched = line > 0;
+	list->cursor = scene->lines[line].key;
+	list->cursor_index = line;
+	if (line < scene->top)
+		list->cursor_line = 0;
+	else if (line >= scene->top + scene->list_height)
+		list->cursor_line = scene->list_height > 0 ? scene->list_height - 1 : 0;
+	else
+		list->cursor_line = line - scene->top;
+}
+
+static uint32_t clamp_line(const struct scene *scene, int64_t line)
+{
+	if (line < 0 || scene->line_count == 0)
+		return 0;
+	return line >= scene->line_count ? scene->line_count - 1 : (uint32_t)line;
+}
+
+void state_move(struct state *state, const struct scene *scene, enum action action)
+{
+	struct list_state *list = state_list(state);
+	int64_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : list->cursor_index;
+	int64_t page = scene->list_height > 1 ? scene->list_height - 1 : 1;
+	switch (action) {
+	case ACTION_UP:
+		at--;
+		break;
+	case ACTION_DOWN:
+		at += scene->cursor != SNAPSHOT_NO_INDEX || scene->line_count == 0;
+		break;
+	case ACTION_PAGE_UP:
+		at -= page;
+		break;
+	case ACTION_PAGE_DOWN:
+		at += page;
+		break;
+	case ACTION_TOP:
+		at = 0;
+		break;
+	default:
+		at = scene->line_count;
+	}
+	cursor_to_line(state, scene, clamp_line(scene, at));
+}
+
+/* Puts the cursor on an item that may be folded away: what is above it unfolds. */
+static void cursor_to_item(struct state *state, const struct scene *scene, uint32_t item)
+{
+	const struct forest *forest = scene->forest;
+	struct list_state *list = state_list(state);
+	for (uint32_t line = 0; line < scene->line_count; line++) {
+		if (scene_item_at(scene, line) == item) {
+			cursor_to_line(state, scene, line);
+			return;
+		}
+	}
+	for (uint32_t above = forest->items[item].parent; above != FOREST_NONE; above = forest->items[above].parent)
+		state_fold(state, forest->items[above].key, true);
+	list->cursor = forest->items[item].key;
+	list->cursor_line = scene->list_height / 2;
+	list->touched = true;
+}
+
+static void fold_item(struct state *state, const struct scene *scene, uint32_t item, bool open)
+{
+	const struct forest_item *at = &scene->forest->items[item];
+	if (open || (scene->outline->lines[scene->lines[scene->cursor].index].open && at->child_count > 0))
+		state_fold(state, at->key, open);
+	else if (at->parent != FOREST_NONE)
+		cursor_to_item(state, scene, at->parent);
+}
+
+void state_fold_here(struct state *state, const struct scene *scene, enum action action)
+{
+	if (state->view != VIEW_TREE)
+		return;
+	if (action == ACTION_UNFOLD_ALL) {
+		state->unfolded_all = !state->unfolded_all;
+		state->fold_count = 0;
+		return;
+	}
+	if (scene->cursor == SNAPSHOT_NO_INDEX || scene->lines[scene->cursor].kind != SCENE_TREE)
+		return;
+	bool open = action == ACTION_UNFOLD;
+	uint32_t item = scene_item_at(scene, scene->cursor);
+	if (item != FOREST_NONE) {
+		fold_item(state, scene, item, open);
+		return;
+	}
+	const struct outline_line *line = &scene->outline->lines[scene->lines[scene->cursor].index];
+	if (line->kind == LINE_BRIEF)
+		state_fold(state, ROW_KEY_NONE, open);
+	else if (open)
+		state_fold(state, scene->forest->items[line->item].key, true);
+	else
+		cursor_to_item(state, scene, line->item);
+}
+
+static uint32_t cursor_item(const struct scene *scene)
+{
+	return scene->cursor == SNAPSHOT_NO_INDEX || !scene->forest ? FOREST_NONE : scene_item_at(scene, scene->cursor);
+}
+
+void state_go_to_root(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t item = cursor_item(scene);
+	if (item == FOREST_NONE) {
+		state_say(state, MESSAGE_NEWS, now, "no session of the tree is selected");
+		return;
+	}
+	while (scene->forest->items[item].parent != FOREST_NONE)
+		item = scene->forest->items[item].parent;
+	cursor_to_item(state, scene, item);
+}
+
+bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid, int64_t now)
+{
+	uint32_t session = snapshot_find_pid(scene->frame->snapshot, pid);
+	if (session == SNAPSHOT_NO_INDEX)
+		return false;
+	uint32_t node = graph_find_pid(scene->frame->graph, pid);
+	if (state->view == VIEW_TREE && node != GRAPH_NONE) {
+		cursor_to_item(state, scene, scene->forest->node_item[node]);
+		return true;
+	}
+	if (state->view == VIEW_TREE)
+		state_say(state, MESSAGE_NEWS, now, "%d neither waits nor blocks: shown among all sessions", (int)pid);
+	state_set_view(state, VIEW_SESSIONS);
+	struct list_state *list = state_list(state);
+	const struct session *at = &scene->frame->snapshot->sessions[session];
+	list->cursor = (struct row_key){ FOREST_SESSION, pid, at->id.backend_start };
+	list->cursor_line = scene->list_height / 2;
+	list->touched = true;
+	return true;
+}
+
+static bool item_found(const struct scene *scene, uint32_t item)
+{
+	uint32_t node = scene->forest->items[item].node;
+	uint32_t session = node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[node].session;
+	return session != SNAPSHOT_NO_INDEX && scene->found[session];
+}
+
+static bool search_tree(struct state *state, const struct scene *scene, bool forward)
+{
+	uint32_t count = scene->forest->count, at = cursor_item(scene);
+	if (at == FOREST_NONE)
+		at = forward ? count - 1 : 0;
+	for (uint32_t step = 1; step <= count; step++) {
+		uint32_t item = (forward ? at + step : at + count - step) % count;
+		if (item_found(scene, item)) {
+			cursor_to_item(state, scene, item);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool search_lines(struct state *state, const struct scene *scene, bool forward)
+{
+	uint32_t count = scene->line_count;
+	uint32_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : forward ? count - 1 : 0;
+	for (uint32_t step = 1; step <= count; step++) {
+		uint32_t line = (forward ? at + step : at + count - step) % count;
+		uint32_t session = scene_session_at(scene, line);
+		if (session != SNAPSHOT_NO_INDEX && scene->found[session]) {
+			cursor_to_line(state, scene, line);
+			return true;
+		}
+	}
+	return false;
+}
+
+void state_search_on(struct state *state, const struct scene *scene, bool forward, int64_t now)
+{
+	bool found = false;
+	if (!scene->found) {
+		state_say(state, MESSAGE_NEWS, now, "nothing to search for: / begins a search");
+		return;
+	}
+	if (scene->forest && scene->forest->count > 0)
+		found = search_tree(state, scene, forward);
+	else if (!scene->forest && scene->line_count > 0)
+		found = search_lines(state, scene, forward);
+	if (!found)
+		state_say(state, MESSAGE_NEWS, now, "not found%s: %s",
+			  scene->found_count > 0 && state->view == VIEW_TREE ? " in the tree (2 shows all sessions)"
+									     : "",
+			  state->search);
+}
+
+void state_jump_to_found(struct state *state, const struct scene *scene, int64_t now)
+{
+	state->search_jump = false;
+	uint32_t session = scene_cursor_session(scene);
+	if (session != SNAPSHOT_NO_INDEX && scene->found && scene->found[session])
+		return;
+	state_search_on(state, scene, true, now);
+}
+
+void state_set_view(struct state *state, enum view view)
+{
+	if (state->view == view)
+		return;
+	ghosts_clear(&state->ghosts);
+	state->view = view;
+	state->details = false;
+}

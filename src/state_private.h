@@ -1,0 +1,29 @@
+/*
+ * state_private.h - what the files of the state share among themselves.
+ */
+#ifndef PGLOCKTOP_STATE_PRIVATE_H
+#define PGLOCKTOP_STATE_PRIVATE_H
+
+#include "pglocktop/state.h"
+
+/* state_list.c: the cursor and the folds. */
+void state_move(struct state *state, const struct scene *scene, enum action action);
+void state_fold_here(struct state *state, const struct scene *scene, enum action action);
+void state_go_to_root(struct state *state, const struct scene *scene, int64_t now);
+bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid, int64_t now);
+void state_search_on(struct state *state, const struct scene *scene, bool forward, int64_t now);
+void state_set_view(struct state *state, enum view view);
+
+/* state_menu.c: choosing a column or a user, and the order. */
+void state_open_sort_menu(struct state *state);
+void state_open_user_menu(struct state *state, const struct scene *scene);
+void state_menu_key(struct state *state, uint32_t key);
+void state_sort_step(struct state *state, int step);
+void state_sort_invert(struct state *state);
+void state_apply_filter(struct state *state, const char *terms);
+
+/* state_signal.c: asking, and what is answered. */
+void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
+void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
+
+#endif

@@ -1,0 +1,116 @@
+#include "pglocktop/scene.h"
+#include "state_private.h"
+
+enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10 };
+
+static const char *ghost_reason(const struct ghost *ghost)
+{
+	switch (ghost->kind) {
+	case GHOST_ENDED:
+		return "has ended";
+	case GHOST_LEFT:
+		return "neither waits nor blocks any more: 2 shows all sessions";
+	default:
+		return "was in a deadlock that is over: 2 shows all sessions";
+	}
+}
+
+static bool refuse_prepared(const struct scene *scene, uint32_t node, struct err *err)
+{
+	uint32_t index = scene->frame->graph->nodes[node].prepared;
+	if (index == SNAPSHOT_NO_INDEX)
+		return err_set(
+			err, "a prepared transaction has no process: see pg_prepared_xacts, ROLLBACK PREPARED ends it");
+	const struct prepared *prepared = &scene->frame->snapshot->prepared[index];
+	return err_set(err,
+		       "2pc %s has no process: ROLLBACK PREPARED '%s' in database %s, as %s or a superuser, ends it",
+		       prepared->gid, prepared->gid, prepared->database ? prepared->database : "?",
+		       prepared->owner ? prepared->owner : "its owner");
+}
+
+static bool refuse_tree_line(const struct scene *scene, uint32_t at, struct err *err)
+{
+	const struct outline_line *line = &scene->outline->lines[scene->lines[at].index];
+	if (line->kind != LINE_ITEM)
+		return err_set(err, "%u sessions: unfold, then choose one", (unsigned)line->count);
+	const struct forest_item *item = &scene->forest->items[line->item];
+	if (item->kind == FOREST_CYCLE)
+		return err_set(err, "a deadlock: choose one of its members");
+	return refuse_prepared(scene, item->node, err);
+}
+
+/* The session that is meant, or why there is none. */
+static bool pick_target(const struct state *state, const struct scene *scene, uint32_t *session, struct err *err)
+{
+	if (scene->cursor == SNAPSHOT_NO_INDEX)
+		return err_set(err, "no session is selected");
+	if (scene->lines[scene->cursor].kind == SCENE_GHOST) {
+		const struct ghost *ghost = &state->ghosts.list[scene->lines[scene->cursor].index];
+		if (ghost->kind == GHOST_CYCLE)
+			return err_set(err, "that deadlock is over");
+		return err_set(err, "%d %s", (int)ghost->key.pid, ghost_reason(ghost));
+	}
+	*session = scene_cursor_session(scene);
+	return *session != SNAPSHOT_NO_INDEX || refuse_tree_line(scene, scene->cursor, err);
+}
+
+static bool may_ask(const struct state *state, struct err *err)
+{
+	if (state->read_only)
+		return err_set(err, "read-only: no signal can be sent in this run");
+	if (state->status.state != SOURCE_LIVE && state->status.state != SOURCE_FROZEN)
+		return err_set(err, "not connected: no signal possible");
+	if (state->width < QUESTION_MIN_WIDTH || state->height < QUESTION_MIN_HEIGHT)
+		return err_set(err, "the question needs 40 columns and 10 lines: make the terminal larger");
+	return true;
+}
+
+void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
+{
+	struct err err;
+	uint32_t session;
+	bool frozen = state->frozen;
+	if (!may_ask(state, &err) || !pick_target(state, scene, &session, &err) ||
+	    !question_open(&state->question, verb, scene->frame, session, frozen, &err)) {
+		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
+		return;
+	}
+	state->message.kind = MESSAGE_NONE;
+	if (frozen) {
+		state->frozen = false;
+		state_effect(state, EFFECT_COMMAND, NULL)->command.kind = COMMAND_THAW;
+		state_say(state, MESSAGE_NEWS, now, "was frozen: reading again first");
+	}
+}
+
+static void send_signal(struct state *state, const struct frame *frame, int64_t now)
+{
+	if (state->status.state != SOURCE_LIVE) {
+		state_say(state, MESSAGE_ERROR, now, "not connected: nothing sent");
+		return;
+	}
+	struct effect *effect = state_effect(state, EFFECT_COMMAND, NULL);
+	effect->command.kind = COMMAND_SIGNAL;
+	effect->command.signal = question_request(&state->question, frame, now);
+	effect->command.signal.serial = ++state->signal_serial;
+	state_say(state, MESSAGE_NEWS, now, "sending %s to %s",
+		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
+}
+
+void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
+{
+	switch (question_key(&state->question, input)) {
+	case QUESTION_EARLY:
+		state_say(state, MESSAGE_ERROR, now, "typed before the question: press y again");
+		break;
+	case QUESTION_YES:
+		send_signal(state, scene->frame, now);
+		break;
+	case QUESTION_NO:
+		state_say(state, MESSAGE_NEWS, now, "left %s as it is", state->question.label);
+		break;
+	case QUESTION_PILE:
+		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
+		break;
+	}
+}

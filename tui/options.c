@@ -1,0 +1,354 @@
+#include "options.h"
+
+#include "pglocktop/column.h"
+#include "pglocktop/filter.h"
+#include "pglocktop/version.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <string.h>
+
+#define TRY_HELP "pglocktop --help lists the options"
+#define INTERVAL_DEFAULT WHEN_SECOND
+#define INTERVAL_LEAST (WHEN_SECOND / 10)
+#define INTERVAL_MOST (3600 * WHEN_SECOND)
+#define COUNT_MOST 1000000
+#define LONG_VALUE 0x100 /* what getopt_long returns for the name of row i: LONG_VALUE + i */
+#define OPTION_MOST 64
+
+static bool set_interval(struct options *options, const char *argument, struct err *err)
+{
+	return options_parse_interval(argument, &options->server.interval, err);
+}
+
+static bool set_order(struct options *options, const char *argument, struct err *err)
+{
+	return options_parse_order(argument, &options->order, err);
+}
+
+static bool set_filter(struct options *options, const char *argument, struct err *err)
+{
+	struct filter *filter = filter_new(argument, err, NULL);
+	if (!filter)
+		return false;
+	filter_free(filter);
+	options->filter = argument;
+	return true;
+}
+
+static bool set_format(struct options *options, const char *argument, struct err *err)
+{
+	if (strcmp(argument, "text") == 0)
+		options->format = OPTIONS_TEXT;
+	else if (strcmp(argument, "json") == 0)
+		options->format = OPTIONS_JSON;
+	else
+		return err_set(err, "unknown format \"%s\": --format takes text or json", argument);
+	return true;
+}
+
+static bool set_count(struct options *options, const char *argument, struct err *err)
+{
+	uint32_t count = 0;
+	const char *digit = argument;
+	for (; *digit >= '0' && *digit <= '9' && count <= COUNT_MOST; digit++)
+		count = count * 10 + (uint32_t)(*digit - '0');
+	if (digit == argument || *digit || count == 0 || count > COUNT_MOST)
+		return err_set(err, "invalid count \"%s\": --count takes a whole number from 1 to %d", argument,
+			       COUNT_MOST);
+	options->count = count;
+	return true;
+}
+
+/* As in psql the last of -w and -W counts. */
+static bool set_never_prompt(struct options *options, const char *argument, struct err *err)
+{
+	(void)argument, (void)err;
+	options->server.connect.never_prompt = true;
+	options->server.connect.always_prompt = false;
+	return true;
+}
+
+static bool set_always_prompt(struct options *options, const char *argument, struct err *err)
+{
+	(void)argument, (void)err;
+	options->server.connect.always_prompt = true;
+	options->server.connect.never_prompt = false;
+	return true;
+}
+
+#define MEMBER(name) .member = offsetof(struct options, name)
+
+/* clang-format off */
+const struct option_row option_rows[] = {
+	{ 'h', "host", "HOSTNAME", "server's host, or the directory of its socket", OPTIONS_CONNECTION,
+	  MEMBER(server.connect.host) },
+	{ 'p', "port", "PORT", "server's port", OPTIONS_CONNECTION, MEMBER(server.connect.port) },
+	{ 'U', "username", "USERNAME", "role to connect as", OPTIONS_CONNECTION, MEMBER(server.connect.user) },
+	{ 'd', "dbname", "DBNAME", "database, connection string or URI", OPTIONS_CONNECTION,
+	  MEMBER(server.connect.database) },
+	{ 'w', "no-password", NULL, "never ask for a password", OPTIONS_CONNECTION, .set = set_never_prompt },
+	{ 'W', "password", NULL, "ask for a password before connecting", OPTIONS_CONNECTION,
+	  .set = set_always_prompt },
+	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
+	  .set = set_interval },
+	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only) },
+	{ 'f', "filter", "TERMS", "show only what matches, as the key f does", OPTIONS_SCREEN, .set = set_filter },
+	{ 's', "sort", "COLUMN", "sort by a column; +COLUMN ascending, -COLUMN descending", OPTIONS_SCREEN,
+	  .set = set_order },
+	{ 0, "no-unicode", NULL, "ASCII only, lines drawn with | ` -", OPTIONS_SCREEN, MEMBER(no_unicode) },
+	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color) },
+	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
+	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
+	  .set = set_format },
+	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
+	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(all_edges) },
+	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(all_locks) },
+	{ 0, "exit-code", NULL, "exit 3 when any session waits for a lock", OPTIONS_PRINT, MEMBER(exit_code) },
+	{ '?', "help", NULL, "show this and exit", OPTIONS_OTHER, .outcome = OPTIONS_HELP },
+	{ 'V', "version", NULL, "show the version and exit", OPTIONS_OTHER, .outcome = OPTIONS_VERSION },
+};
+/* clang-format on */
+
+const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
+
+static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_MOST, "raise OPTION_MOST");
+
+bool options_parse_interval(const char *text, int64_t *interval, struct err *err)
+{
+	int64_t whole = 0, part = 0, unit = WHEN_SECOND;
+	const char *next = text;
+	for (; *next >= '0' && *next <= '9' && whole <= INTERVAL_MOST; next++)
+		whole = whole * 10 + (*next - '0') * WHEN_SECOND;
+	bool digits = next != text;
+	if (*next == '.') {
+		for (next++; *next >= '0' && *next <= '9' && unit > 1; next++) {
+			unit /= 10;
+			part += (*next - '0') * unit;
+			digits = true;
+		}
+	}
+	int64_t value = whole + part;
+	if (!digits || *next || value < INTERVAL_LEAST || value > INTERVAL_MOST)
+		return err_set(err, "invalid interval \"%s\": it takes seconds from 0.1 to 3600", text);
+	*interval = value;
+	return true;
+}
+
+static bool no_such_column(const char *name, struct err *err)
+{
+	struct strbuf names = STRBUF_INIT;
+	for (size_t i = 0; i < COLUMN_COUNT; i++)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", columns[i].name);
+	err_set(err, "unknown column \"%s\": sort by one of %s", name, names.text);
+	strbuf_release(&names);
+	return false;
+}
+
+bool options_parse_order(const char *text, struct forest_order *order, struct err *err)
+{
+	bool sign = *text == '+' || *text == '-';
+	const struct column *column = column_find(text + sign);
+	if (!column)
+		return no_such_column(text + sign, err);
+	order->column = column;
+	order->descending = sign ? *text == '-' : column->descending;
+	return true;
+}
+
+/* As libpq tells a connection string from a database's name (recognized_connection_string, fe-connect.c). */
+static bool is_conninfo(const char *database)
+{
+	return strncmp(database, "postgresql://", 13) == 0 || strncmp(database, "postgres://", 11) == 0 ||
+	       strchr(database, '=');
+}
+
+/* As in psql an operand fills what no option has given: first the database, then the role. */
+static bool take_operands(int argc, char *argv[], struct connect_options *connect, struct err *err)
+{
+	for (int i = optind; i < argc; i++) {
+		if (!connect->database)
+			connect->database = argv[i];
+		else if (!connect->user)
+			connect->user = argv[i];
+		else
+			return err_set(err, "too many arguments (the first is \"%s\"): %s", argv[i], TRY_HELP);
+	}
+	if (connect->database && is_conninfo(connect->database)) {
+		connect->conninfo = connect->database;
+		connect->database = NULL;
+	}
+	return true;
+}
+
+struct given {
+	bool format, count; /* what its default value cannot tell */
+};
+
+static bool check_combinations(const struct options *options, struct given given, struct err *err)
+{
+	const struct {
+		bool given;
+		const char *name;
+		bool possible;
+		const char *wants;
+	} rules[] = {
+		{ given.format, "format", options->once, "--once" },
+		{ given.count, "count", options->once, "--once" },
+		{ options->exit_code, "exit-code", options->once, "--once" },
+		{ options->all_edges, "all-edges", options->format == OPTIONS_JSON, "--once --format json" },
+		{ options->all_locks, "all-locks", options->format == OPTIONS_JSON, "--once --format json" },
+		{ options->filter, "filter", options->format != OPTIONS_JSON,
+		  "--format text: a json document holds the whole snapshot" },
+		{ options->order.column, "sort", options->format != OPTIONS_JSON,
+		  "--format text: a json document has the order of its format" },
+	};
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		if (rules[i].given && !rules[i].possible)
+			return err_set(err, "--%s goes with %s", rules[i].name, rules[i].wants);
+	return true;
+}
+
+static const struct option_row *row_of_value(int value)
+{
+	if (value >= LONG_VALUE)
+		return &option_rows[value - LONG_VALUE];
+	for (size_t i = 0; i < option_row_count; i++)
+		if (option_rows[i].letter == value)
+			return &option_rows[i];
+	return NULL;
+}
+
+/* `?` is left out of the letters, since it is what getopt_long returns for an unknown one. */
+static void build_getopt(struct option longs[static OPTION_MOST + 1], char shorts[static 2 * OPTION_MOST + 2])
+{
+	*shorts++ = ':';
+	for (size_t i = 0; i < option_row_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		longs[i] = (struct option){ row->name, row->argument ? required_argument : no_argument, NULL,
+					    LONG_VALUE + (int)i };
+		if (row->letter && row->letter != '?') {
+			*shorts++ = (char)row->letter;
+			if (row->argument)
+				*shorts++ = ':';
+		}
+	}
+	longs[option_row_count] = (struct option){ NULL, 0, NULL, 0 };
+	*shorts = '\0';
+}
+
+static void add_spelling(const struct option_row *row, struct strbuf *out)
+{
+	if (row->letter)
+		strbuf_printf(out, "-%c, ", row->letter);
+	strbuf_printf(out, "--%s", row->name);
+}
+
+static void explain_misuse(int value, char *argv[], struct err *err)
+{
+	const struct option_row *row = optopt ? row_of_value(optopt) : NULL;
+	struct strbuf spelling = STRBUF_INIT;
+	if (row)
+		add_spelling(row, &spelling);
+	if (row && value == ':')
+		err_set(err, "option %s needs an argument, %s: %s", spelling.text, row->argument, TRY_HELP);
+	else if (row)
+		err_set(err, "option %s takes no argument: leave it out", spelling.text);
+	else if (optopt > ' ' && optopt < 0x7f)
+		err_set(err, "unknown option -%c: %s", optopt, TRY_HELP);
+	else
+		err_set(err, "option \"%s\" is unknown or ambiguous: %s", argv[optind - 1], TRY_HELP);
+	strbuf_release(&spelling);
+}
+
+static bool apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
+{
+	if (row->set)
+		return row->set(options, argument, err);
+	void *member = (char *)options + row->member;
+	if (row->argument)
+		*(const char **)member = argument;
+	else
+		*(bool *)member = true;
+	return true;
+}
+
+static enum options_outcome take_options(int argc, char *argv[], struct options *options, struct given *given,
+					 struct err *err)
+{
+	struct option longs[OPTION_MOST + 1];
+	char shorts[2 * OPTION_MOST + 2];
+	build_getopt(longs, shorts);
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	for (;;) {
+		optopt = 0;
+		int value = getopt_long(argc, argv, shorts, longs, NULL);
+		if (value == -1)
+			return OPTIONS_RUN;
+		if (value == '?' && optopt == '?')
+			return OPTIONS_HELP;
+		if (value == '?' || value == ':') {
+			explain_misuse(value, argv, err);
+			return OPTIONS_WRONG;
+		}
+		const struct option_row *row = row_of_value(value);
+		if (row->outcome != OPTIONS_RUN)
+			return row->outcome;
+		if (!apply(row, options, optarg, err))
+			return OPTIONS_WRONG;
+		given->format |= row->set == set_format;
+		given->count |= row->set == set_count;
+	}
+}
+
+enum options_outcome options_parse(int argc, char *argv[], struct options *options, struct err *err)
+{
+	*options = (struct options){ .server.interval = INTERVAL_DEFAULT, .count = 1 };
+	struct given given = { false, false };
+	enum options_outcome outcome = take_options(argc, argv, options, &given, err);
+	if (outcome != OPTIONS_RUN)
+		return outcome;
+	if (!check_combinations(options, given, err) || !take_operands(argc, argv, &options->server.connect, err))
+		return OPTIONS_WRONG;
+	options->server.once = options->once;
+	options->server.interactive = !options->once;
+	return OPTIONS_RUN;
+}
+
+static void add_help_row(const struct option_row *row, struct strbuf *out)
+{
+	struct strbuf left = STRBUF_INIT;
+	strbuf_add_string(&left, row->letter ? "" : "    ");
+	add_spelling(row, &left);
+	if (row->argument)
+		strbuf_printf(&left, " %s", row->argument);
+	strbuf_printf(out, " %-23s %s\n", left.text, row->help);
+	strbuf_release(&left);
+}
+
+void options_add_help(struct strbuf *out)
+{
+	static const char *const titles[OPTIONS_GROUP_COUNT] = {
+		[OPTIONS_CONNECTION] = "Connection, as in psql (environment and service file, too):",
+		[OPTIONS_SCREEN] = "Screen:",
+		[OPTIONS_PRINT] = "Printing:",
+		[OPTIONS_OTHER] = "Other:",
+	};
+	strbuf_add_string(out, "pglocktop shows who blocks whom in PostgreSQL, and ends the blocker once you said yes\n"
+			       "Usage: pglocktop [OPTION]... [DBNAME [USERNAME]]\n");
+	enum options_group group = OPTIONS_GROUP_COUNT;
+	for (size_t i = 0; i < option_row_count; i++) {
+		if (option_rows[i].group != group) {
+			group = option_rows[i].group;
+			strbuf_printf(out, "%s\n", titles[group]);
+		}
+		add_help_row(&option_rows[i], out);
+	}
+	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 a session waits (--exit-code).\n");
+}
+
+void options_add_version(struct strbuf *out)
+{
+	strbuf_add_string(out, "pglocktop " PGLOCKTOP_VERSION "\n");
+}
