@@ -70,7 +70,7 @@ static void draw_styles(struct canvas *canvas)
 		canvas_put(canvas, 2 + style, 40, -1, STYLE_NORMAL, "8017 worker-1  ");
 		canvas_put(canvas, 2 + style, 55, -1, (enum style)style, style_samples[style]);
 	}
-	for (int style = 1; style < STYLE_COUNT; style += 3)
+	for (int style = 0; style < STYLE_COUNT; style += 3)
 		canvas_mark_cursor(canvas, 2 + style);
 }
 

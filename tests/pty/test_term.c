@@ -163,7 +163,11 @@ static void deadly_signals_restore(void **state)
 	for (size_t i = 0; i < COUNT(numbers); i++) {
 		struct vt *vt = start(state);
 		vt_signal(vt, numbers[i]);
-		wait_exit(vt); /* a sanitizer ends it in its own way */
+		int status = wait_exit(vt);
+#ifndef __SANITIZE_ADDRESS__ /* which ends it in its own way */
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == numbers[i]);
+#endif
+		assert_int_not_equal(status, 0);
 		expect_restored(vt);
 	}
 }
@@ -398,6 +402,7 @@ static void colours_and_their_absence(void **state)
 	assert_true(vt_find(vt, "STALE 12s", &y, &x));
 	assert_int_equal(vt_cell(vt, y, x).background, 3);
 	assert_int_equal(vt_cell(vt, y, x).foreground, 0);
+	assert_int_equal(vt_cell(vt, 3, 0).foreground, 243);
 	vt = start_with(state, (struct vt_options){ .environment = no_colour });
 	vt_send(vt, "ppp");
 	expect(vt, "STALE 12s");
