@@ -1,8 +1,8 @@
 /*
  * forest.h - the graph as trees: each waiter under its principal blocker, cycles as groups at top level.
  *
- * - A waiter's place is under its principal blocker (graph.h). Members of a cycle are the children of a group item,
- *   flat, each with its own waiters beneath. A blocker that waits for nobody is a root.
+ * - Each graph node is one item. A waiter's place is under its principal blocker (graph.h). Members of a cycle are the
+ *   children of a group item, flat, each with its own waiters beneath. A blocker that waits for nobody is a root.
  * - Items are in drawing order: items[0 .. count) is the whole forest walked depth first, siblings sorted. So
  *   the subtree of item i is items[i .. i + 1 + beneath).
  * - Sorting is total and stable: ties by pid, then backend_start.
@@ -24,7 +24,7 @@ enum forest_kind {
 /* What an item is, across snapshots: never an index. */
 struct row_key {
 	uint8_t kind; /* enum forest_kind, or 0xff: no row */
-	int32_t pid; /* session: pid; prepared: its xid; cycle: the smallest member's pid */
+	int32_t pid; /* session: pid; prepared: its xid (-1, -2 … if unmatched); cycle: the smallest member's pid */
 	int64_t start; /* backend_start; prepared_at; the smallest member's backend_start */
 };
 
@@ -40,14 +40,13 @@ struct forest_item {
 	uint32_t parent; /* item; FOREST_NONE: a root */
 	uint32_t next; /* next sibling; FOREST_NONE: the last */
 	uint32_t child_count;
-	uint32_t beneath; /* items under it: what the BLOCKS column shows (a cycle's own members not counted as waiters
-			     of it) */
+	uint32_t beneath; /* items under it: what the BLOCKS column shows, for a cycle less its members (child_count) */
 	uint16_t depth; /* 0 for a root; saturates */
 	bool last_sibling;
 	enum edge_kind edge; /* to the parent; EDGE_HARD for roots and a cycle's members */
 	int64_t wait; /* its own wait; WHEN_NONE */
 	int64_t behind; /* the longest wait beneath, itself excluded; WHEN_NONE */
-	int64_t wait_sum; /* all waits beneath and its own, summed: the default order */
+	int64_t wait_sum; /* all waits beneath and its own, summed: the default order, longest first */
 };
 
 struct forest {
@@ -65,6 +64,11 @@ struct forest_order {
 	bool descending; /* of the column; the default order is always worst first */
 };
 
+/*
+ * Builds the forest. By a column, siblings are ordered by the largest value in each one's subtree where it is a number
+ * or an age, by the row's own where it is a text; a cycle by the largest of its members. Unknown values come last in
+ * both directions.
+ */
 struct forest *forest_new(const struct frame *frame, struct forest_order order, struct arena *arena);
 
 /* The item with this key, or FOREST_NONE. O(items) the first time; callers with many keys sort them. */

@@ -7,6 +7,8 @@
  *
  * - A node is a lock group (a parallel query's leader with its workers, any other session by itself) or a prepared
  *   transaction. Only nodes that wait, or that block somebody, are in the graph.
+ * - A process that waits is blocked by nobody for the moment between the lock's release and its own wake-up: a node
+ *   may wait without a blocker.
  * - The graph is kept bipartite, node -> wait -> lock -> processes, and edges are enumerated when asked for: a queue of
  *   4,000 on one row costs 4,000, not 16,000,000. Building is O(rows log rows).
  * - fastpath rows and SIReadLock rows do not take part.
@@ -31,7 +33,8 @@ enum edge_kind {
 /* A lock that somebody waits for. */
 struct graph_lock {
 	const struct locktag *tag;
-	uint32_t first_proc, proc_count; /* graph.procs: all that hold it or wait for it, by node */
+	uint32_t first_proc, proc_count; /* graph.procs: who holds what somebody waits for, or waits himself */
+	uint32_t holder_count; /* the first so many of them hold a mode; the others only wait. Each part by node */
 	uint32_t first_wait, wait_count; /* graph.waits: its queue, in order */
 	bool order_matters; /* two of its waiters conflict */
 };
@@ -40,7 +43,7 @@ struct graph_lock {
 struct graph_proc {
 	uint32_t node;
 	uint32_t lock;
-	uint16_t held; /* LOCKMODE_BIT set, united over the group */
+	uint16_t held; /* LOCKMODE_BIT set, united over the group; of one that waits, too, also if it blocks nobody */
 };
 
 /* One process' wait: a process waits for at most one lock; a lock group may have several. */
@@ -49,24 +52,34 @@ struct graph_wait {
 	uint32_t lock;
 	uint32_t session; /* the process itself: a worker's own index */
 	uint32_t row; /* index into snapshot.locks */
+	uint32_t proc; /* its node's entry for this lock */
+	uint32_t tuple_row; /* snapshot.locks: the tuple lock that it holds while it waits for a row's owner; GRAPH_NONE
+			     */
 	enum lockmode mode;
 	int64_t since; /* waitstart where it is usable (14+, not stale), else WHEN_NONE */
-	bool asked; /* the server was asked: this wait's place in the queue is certain */
+	bool cover; /* the queue's order is certain only if the server is asked about it: see graph_cover */
+	bool asked; /* the server was asked, and nothing contradicts it: its place in the queue is certain */
+	int64_t asked_after; /* asked: only against those who waited by then (queue_answer.after) */
 	uint32_t principal; /* the node that heads this wait's blockers, GRAPH_NONE if it has none */
 	enum edge_kind principal_kind;
 	uint32_t blocker_count; /* distinct nodes */
+	uint32_t hard_count; /* those of them that hold a conflicting mode */
 };
 
 struct graph_node {
 	uint32_t session; /* index of the leader, SNAPSHOT_NO_INDEX: a prepared transaction */
 	uint32_t prepared; /* index, SNAPSHOT_NO_INDEX: a session, or an unmatched prepared transaction */
+	const char *virtualtransaction; /* of an unmatched prepared transaction, all that is known of it; else NULL */
 	uint32_t first_wait, wait_count; /* graph.node_waits: indices into graph.waits */
+	uint32_t first_proc, proc_count; /* graph.node_procs: see graph_node_procs */
 	uint32_t cycle; /* index into graph.cycles, GRAPH_NONE */
 	uint32_t principal; /* the principal blocker over all its waits, GRAPH_NONE: it is a root */
 	uint32_t principal_wait; /* the wait that it is the principal of; GRAPH_NONE without waits */
 	enum edge_kind principal_kind;
 	uint32_t blocker_count; /* distinct nodes, over all its waits */
-	uint32_t heads; /* the contended lock that it holds or queues for on which most wait; GRAPH_NONE */
+	uint32_t blocked_count; /* distinct nodes that it blocks directly */
+	uint32_t heads; /* the lock on which most wait for what it holds, among equals the longest; if nobody does, the
+			   lock that it waits for; GRAPH_NONE */
 	int64_t waiting; /* how long its principal_wait has lasted: taken_at - since, else - query_start; WHEN_NONE */
 	bool waiting_exact; /* `waiting` comes from waitstart */
 };
@@ -74,8 +87,9 @@ struct graph_node {
 /* A strongly connected component of two or more nodes: sessions that wait for each other in a circle. */
 struct graph_cycle {
 	uint32_t first_member, member_count; /* graph.cycle_members: nodes, sorted by pid */
-	bool has_soft; /* only soft edges close it: the server will probably reorder the queue and nobody fails */
-	bool presumed; /* an estimated order closes it */
+	bool has_soft; /* no circle of hard edges is in it: the server will probably reorder a queue, and nobody fails
+			*/
+	bool presumed; /* no circle of hard and certain soft edges is in it: it may not exist */
 	int64_t age; /* since its last member began to wait; WHEN_NONE */
 	int64_t ends_in; /* until the server's deadlock check should run, by DeadLockTimeout; WHEN_NONE not known; <0
 			    past */
@@ -84,7 +98,7 @@ struct graph_cycle {
 
 struct graph {
 	const struct snapshot *snapshot;
-	struct graph_node *nodes; /* sessions by pid, then prepared transactions by xid */
+	struct graph_node *nodes; /* sessions by pid, then prepared transactions by xid, then unmatched ones */
 	uint32_t node_count;
 	struct graph_lock *locks;
 	uint32_t lock_count;
@@ -93,7 +107,7 @@ struct graph {
 	struct graph_wait *waits; /* lock by lock, each lock's queue in order */
 	uint32_t wait_count;
 	uint32_t *node_waits; /* by node */
-	uint32_t *node_procs; /* by node: indices into procs; see graph_node_procs */
+	uint32_t *node_procs; /* by node: indices into procs, lock by lock */
 	struct graph_cycle *cycles;
 	uint32_t cycle_count;
 	uint32_t *cycle_members;
@@ -112,14 +126,15 @@ struct graph_blocker {
 
 /*
  * The distinct blockers of a node, the principal one first, then hard before soft, each group in the order of the
- * lock's processes or queue. Writes at most `capacity` of them; returns how many there are in all. O(the waits' locks).
+ * lock's processes or queue. Writes at most `capacity` of them; returns how many there are in all. O(the waits' locks),
+ * and usually O(capacity).
  */
 uint32_t graph_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity);
 
-/* The distinct nodes that this one blocks directly; as graph_blockers. */
+/* The distinct nodes that this one blocks directly, lock by lock in the queues' order; as graph_blockers. */
 uint32_t graph_blocked(const struct graph *graph, uint32_t node, uint32_t *out, uint32_t capacity);
 
-/* The entries of graph.procs of one node: every contended lock that it holds or waits for. */
+/* The entries of graph.procs of one node: every lock that it waits for, or that somebody wants of it. */
 const uint32_t *graph_node_procs(const struct graph *graph, uint32_t node, uint32_t *count);
 
 /*
@@ -129,14 +144,16 @@ const uint32_t *graph_node_procs(const struct graph *graph, uint32_t node, uint3
  */
 uint32_t *graph_count_behind(const struct graph *graph, uint32_t limit, struct arena *arena);
 
-/* Whether a node is the one that is a pid's, or GRAPH_NONE. */
+/* The node that a pid's session belongs to (a worker's is its leader's), or GRAPH_NONE. O(log n). */
 uint32_t graph_find_pid(const struct graph *graph, int32_t pid);
 
 /*
  * Whom to ask pg_blocking_pids() about, so that every conflicting pair of waiters has an asked member: the cheapest
- * cover of modes of each queue, plus waiters that hold something on the lock (queue jumpers). Writes the pids, most
- * wanted first (`first` is a node that is on screen or selected, GRAPH_NONE without), at most `capacity`; returns how
- * many the whole cover has. Waits already asked are left out unless `again`.
+ * cover of modes of each queue, plus waiters that hold something on the lock (queue jumpers). Writes the waiting
+ * processes' pids, those never asked before those asked, in each half first those that share a lock with `first` (a
+ * node that is on screen or selected, GRAPH_NONE without), at most `capacity`. Waits already asked are left out unless
+ * `again`. Returns how many pids there are without the limit. The startup process of a standby is never asked about:
+ * pg_blocking_pids() always says that nobody blocks it.
  */
 uint32_t graph_cover(const struct graph *graph, uint32_t first, bool again, int32_t *pids, uint32_t capacity);
 

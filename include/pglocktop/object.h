@@ -9,9 +9,10 @@
 
 /*
  * Appends the name of what is locked: "table orders", "index orders_pkey", "row orders (0,6)", "xid 4711",
- * "virtualxid 5/87", "advisory 42", "advisory (1,-2)", "shop:16389" for a relation of another database,
- * "rel 16389" while the name is not known, "speculative insertion, xid 4711", "object 1259.16389" …
- * The mode is not part of it.
+ * "virtualxid 5/87", "advisory 42", "advisory (1,-2)", "speculative insertion, xid 4711", "schema 2200",
+ * "object 1259.16389" … A relation whose name is not known is "rel 16389", one of another database "rel shop:16389";
+ * what else is of another database ends in " in shop". The mode is not part of it. Hostile, as names are.
+ * O(log n), but O(sessions) for a database that is not the connection's.
  */
 void object_describe(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out);
 
@@ -21,8 +22,12 @@ void object_describe(const struct snapshot *snapshot, const struct locktag *tag,
  */
 const struct locktag *object_of_wait(const struct graph *graph, uint32_t wait);
 
-/* Appends what the tree says of a node: "● row orders (0,6)" for a root, "→ table orders AccessExcl +3" for one that
- * waits; "+3" counts further blockers. `ascii`: "*" and ">" in place of the signs. */
+/*
+ * Appends what the tree says of a node: "● row orders (0,6)" for one that only blocks, "→ table orders AccessExcl +3"
+ * for one that waits; "+3" counts further blockers. The mode is told where the object can be locked in several that
+ * matter. In a cycle the blocker that is in it is named, too: "→ row accounts (0,2) of 9002". `ascii`: "*" and ">" in
+ * place of the signs.
+ */
 void object_describe_node(const struct graph *graph, uint32_t node, bool ascii, struct strbuf *out);
 
 #endif

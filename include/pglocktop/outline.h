@@ -1,11 +1,15 @@
 /*
  * outline.h - which lines of a forest are shown: what is folded, what is open, what is summed up in one line.
  *
- * - All roots are listed before any is unfolded; then the worst unfold until the screen is full. A node that shows only
- *   some of its children ends in a LINE_MORE. What the user folded or unfolded stays so (`folds`), and is shown whole.
- * - More than ten waiting leaves with the same parent, state and query (query_id, else the text with its literals
- *   masked) become one LINE_ALIKE; those in `keep` (tagged, matched, selected) stay out of it.
- * - Roots whose longest wait is shorter than one refresh share one LINE_BRIEF, the last.
+ * - All roots are listed before any is unfolded; then the worst (by summed wait, deadlocks first) unfold until the
+ *   screen is full. One that does not fit shows its first children and ends in a LINE_MORE, and leaves half of the room
+ *   to the next worst as long as they can use it. A deadlock of up to ten always shows its members.
+ * - What the user folded stays folded; what he unfolded is shown whole: no LINE_MORE, no LINE_ALIKE.
+ * - Those in `keep` (matched, selected) are shown whatever the room, unless the user folded something above them.
+ * - More than ten waiting leaves with the same parent, state and query (query_id, else the text without its literals)
+ *   become one LINE_ALIKE; those in `keep` stay out of it.
+ * - Roots whose longest wait is shorter than one refresh share one LINE_BRIEF, the last; not deadlocks, not roots with
+ *   one in `keep` beneath them, not what the user unfolded. A fold of ROW_KEY_NONE that is open lists them all.
  * - With `whole` nothing is folded, summed up or left out (--once).
  * O(items log items).
  */
@@ -25,8 +29,8 @@ struct outline_line {
 	enum line_kind kind;
 	uint32_t item; /* LINE_ITEM: it; LINE_MORE, LINE_ALIKE: their parent's; LINE_BRIEF: FOREST_NONE */
 	uint32_t example; /* LINE_ALIKE: one of them */
-	uint32_t count; /* of items summed up */
-	int64_t oldest; /* the longest wait among them */
+	uint32_t count; /* of items summed up: siblings, not what is beneath them */
+	int64_t oldest; /* the longest wait among them and beneath them */
 	struct row_key
 		key; /* where the cursor holds on to: LINE_MORE and LINE_ALIKE have their parent's or example's */
 	uint16_t depth;
@@ -43,7 +47,7 @@ struct fold {
 
 struct outline_options {
 	uint32_t height; /* lines on screen */
-	const struct fold *folds; /* sorted by key */
+	const struct fold *folds; /* sorted by key; of ROW_KEY_NONE: the LINE_BRIEF's */
 	uint32_t fold_count;
 	const struct row_key *keep; /* sorted by key */
 	uint32_t keep_count;

@@ -176,6 +176,8 @@ struct prepared {
  */
 struct queue_answer {
 	int32_t pid;
+	int64_t after; /* server time of the reading before it was asked; who began to wait later is not judged by it.
+			  0: nobody did */
 	const int32_t *blockers;
 	uint32_t blocker_count;
 };
@@ -251,9 +253,9 @@ void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);
 
 /*
- * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, connects locks with sessions and prepared
- * transactions (those by the rows with pid NULL and the same virtualtransaction that hold the transaction's own xid:
- * PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
+ * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, connects locks with
+ * sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
+ * transaction's own xid: PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */
 void snapshot_finish(struct snapshot *snapshot);
 

@@ -1,0 +1,264 @@
+#include "graph_build.h"
+
+#include <string.h>
+
+/*
+ * What pg_blocking_pids() said about some waiters of a queue, brought together into one order.
+ *
+ * The answer about y names, besides those who hold what conflicts with y's request, those who wait ahead of y for it.
+ * So it settles y against every waiter x with a conflicting request who does not hold against y anyway: x is ahead if
+ * it is named, behind if not. These statements are sorted topologically; among what they leave open the estimated
+ * order stays.
+ */
+
+enum statement {
+	SAYS_NOTHING,
+	SAYS_AHEAD, /* the other one is ahead of the one asked about */
+	SAYS_BEHIND
+};
+
+struct sorting {
+	struct graph_build *build;
+	const struct graph_lock *lock;
+	struct graph_wait *waits; /* the lock's, in the estimated order */
+	uint32_t count;
+	uint32_t *asked; /* places of the waits with a usable answer */
+	uint32_t asked_count;
+	uint32_t *asked_rank; /* by place: index into asked, GRAPH_NONE */
+	uint8_t *says; /* enum statement, asked_count rows of `count` */
+	uint32_t *named; /* by node: the serial of the last answer that named it */
+	uint32_t *ahead_count; /* by place: statements that somebody not yet placed is ahead of it */
+	uint64_t *ready, *left; /* bits by place */
+	uint32_t *position; /* by place: in the final order */
+};
+
+static bool conflict(const struct graph_wait *a, const struct graph_wait *b)
+{
+	return lockmode_conflicts(a->mode) & LOCKMODE_BIT(b->mode);
+}
+
+static bool holds_against(const struct graph *graph, const struct graph_wait *holder, const struct graph_wait *wait)
+{
+	return graph->procs[holder->proc].held & lockmode_conflicts(wait->mode);
+}
+
+/* A wait whose start is not yet written has only just begun; before 14 there is no waitstart at all. */
+bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait, int64_t when)
+{
+	if (when <= 0)
+		return false;
+	if (wait->since == WHEN_NONE)
+		return graph->snapshot->server.version_num >= 140000;
+	return wait->since > when;
+}
+
+static bool is_startup(const struct snapshot *snapshot, uint32_t session)
+{
+	const char *type = snapshot->sessions[session].backend_type;
+	return type && strcmp(type, "startup") == 0;
+}
+
+static uint32_t answer_serial(const struct sorting *sorting, uint32_t place)
+{
+	return sorting->lock->first_wait + place + 1;
+}
+
+/* Marks the nodes that an answer names; returns whether it names all that hold against the wait. */
+static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, const struct queue_answer *answer,
+			uint32_t serial)
+{
+	const struct graph *graph = sorting->build->graph;
+	bool prepared_named = false;
+	for (uint32_t i = 0; i < answer->blocker_count; i++) {
+		prepared_named |= answer->blockers[i] == 0;
+		uint32_t node = graph_find_pid(graph, answer->blockers[i]);
+		if (node != GRAPH_NONE)
+			sorting->named[node] = serial;
+	}
+	uint16_t conflicts = lockmode_conflicts(wait->mode);
+	for (uint32_t i = 0; i < sorting->lock->holder_count; i++) {
+		const struct graph_proc *proc = &graph->procs[sorting->lock->first_proc + i];
+		if (!(proc->held & conflicts) || proc->node == wait->node)
+			continue;
+		bool prepared = graph->nodes[proc->node].session == SNAPSHOT_NO_INDEX;
+		if (prepared ? !prepared_named : sorting->named[proc->node] != serial)
+			return false;
+	}
+	return true;
+}
+
+static enum statement statement_about(const struct sorting *sorting, const struct graph_wait *asked,
+				      const struct graph_wait *other, int64_t after, uint32_t serial)
+{
+	const struct graph *graph = sorting->build->graph;
+	if (asked->node == other->node || !conflict(asked, other) || holds_against(graph, other, asked))
+		return SAYS_NOTHING;
+	if (graph_joined_after(graph, other, after))
+		return SAYS_NOTHING;
+	return sorting->named[other->node] == serial ? SAYS_AHEAD : SAYS_BEHIND;
+}
+
+static void read_answer(struct sorting *sorting, uint32_t place, const struct queue_answer *answer)
+{
+	uint32_t serial = answer_serial(sorting, place);
+	struct graph_wait *asked = &sorting->waits[place];
+	asked->asked = true;
+	asked->asked_after = answer->after;
+	sorting->asked_rank[place] = sorting->asked_count;
+	uint8_t *row = &sorting->says[(size_t)sorting->asked_count * sorting->count];
+	for (uint32_t other = 0; other < sorting->count; other++) {
+		row[other] = statement_about(sorting, asked, &sorting->waits[other], answer->after, serial);
+		if (row[other] == SAYS_AHEAD)
+			sorting->ahead_count[place]++;
+		else if (row[other] == SAYS_BEHIND)
+			sorting->ahead_count[other]++;
+	}
+	sorting->asked[sorting->asked_count++] = place;
+}
+
+static uint32_t count_usable(struct sorting *sorting, const struct graph_answers *answers)
+{
+	const struct graph *graph = sorting->build->graph;
+	uint32_t lock = (uint32_t)(sorting->lock - graph->locks), count = 0;
+	for (uint32_t i = 0; i < sorting->count; i++) {
+		struct graph_wait *wait = &sorting->waits[i];
+		bool usable = answers->of_node[wait->node] != GRAPH_NONE && answers->wait_lock[wait->node] == lock &&
+			      !is_startup(sorting->build->snapshot, wait->session);
+		sorting->asked_rank[i] = usable ? 0 : GRAPH_NONE;
+		count += usable;
+	}
+	return count;
+}
+
+static void read_answers(struct sorting *sorting, const struct graph_answers *answers)
+{
+	const struct snapshot *snapshot = sorting->build->snapshot;
+	for (uint32_t i = 0; i < sorting->count; i++) {
+		if (sorting->asked_rank[i] == GRAPH_NONE)
+			continue;
+		sorting->asked_rank[i] = GRAPH_NONE;
+		const struct graph_wait *wait = &sorting->waits[i];
+		const struct queue_answer *answer = &snapshot->answers[answers->of_node[wait->node]];
+		if (take_answer(sorting, wait, answer, answer_serial(sorting, i)))
+			read_answer(sorting, i, answer);
+	}
+}
+
+static void set_bit(uint64_t *bits, uint32_t bit)
+{
+	bits[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static void clear_bit(uint64_t *bits, uint32_t bit)
+{
+	bits[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+}
+
+static uint32_t first_bit(const uint64_t *bits, uint32_t count)
+{
+	for (uint32_t word = 0; word * 64 < count; word++)
+		if (bits[word])
+			return word * 64 + (uint32_t)__builtin_ctzll(bits[word]);
+	return GRAPH_NONE;
+}
+
+static void drop_statement(struct sorting *sorting, uint32_t place)
+{
+	if (--sorting->ahead_count[place] == 0 && sorting->left[place / 64] >> place % 64 & 1)
+		set_bit(sorting->ready, place);
+}
+
+/* Takes the place back from those that it was said to be ahead of. */
+static void release_followers(struct sorting *sorting, uint32_t place)
+{
+	for (uint32_t i = 0; i < sorting->asked_count; i++)
+		if (sorting->says[(size_t)i * sorting->count + place] == SAYS_AHEAD)
+			drop_statement(sorting, sorting->asked[i]);
+	if (sorting->asked_rank[place] == GRAPH_NONE)
+		return;
+	const uint8_t *row = &sorting->says[(size_t)sorting->asked_rank[place] * sorting->count];
+	for (uint32_t other = 0; other < sorting->count; other++)
+		if (row[other] == SAYS_BEHIND)
+			drop_statement(sorting, other);
+}
+
+/* Kahn's algorithm; where statements go in a circle the estimate decides, and check_answers finds them out. */
+static void sort_places(struct sorting *sorting)
+{
+	for (uint32_t i = 0; i < sorting->count; i++) {
+		set_bit(sorting->left, i);
+		if (sorting->ahead_count[i] == 0)
+			set_bit(sorting->ready, i);
+	}
+	for (uint32_t position = 0; position < sorting->count; position++) {
+		uint32_t place = first_bit(sorting->ready, sorting->count);
+		if (place == GRAPH_NONE)
+			place = first_bit(sorting->left, sorting->count);
+		clear_bit(sorting->ready, place);
+		clear_bit(sorting->left, place);
+		sorting->position[place] = position;
+		release_followers(sorting, place);
+	}
+}
+
+/* An answer that contradicts the order come to, and the one that it contradicts, are of different instants. */
+static void check_answers(struct sorting *sorting)
+{
+	for (uint32_t i = 0; i < sorting->asked_count; i++) {
+		uint32_t place = sorting->asked[i];
+		const uint8_t *row = &sorting->says[(size_t)i * sorting->count];
+		for (uint32_t other = 0; other < sorting->count; other++) {
+			bool ahead = sorting->position[other] < sorting->position[place];
+			if (row[other] == SAYS_NOTHING || (row[other] == SAYS_AHEAD) == ahead)
+				continue;
+			sorting->waits[place].asked = false;
+			sorting->waits[other].asked = false;
+		}
+	}
+}
+
+static void put_in_order(struct sorting *sorting)
+{
+	struct graph_wait *ordered = arena_array(sorting->build->scratch, sorting->count, sizeof *ordered);
+	for (uint32_t i = 0; i < sorting->count; i++)
+		ordered[sorting->position[i]] = sorting->waits[i];
+	memcpy(sorting->waits, ordered, sorting->count * sizeof *ordered);
+}
+
+void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, const struct graph_answers *answers)
+{
+	uint32_t count = lock->wait_count;
+	struct arena *scratch = build->scratch;
+	struct sorting sorting = { .build = build, .lock = lock, .count = count };
+	sorting.waits = &build->graph->waits[lock->first_wait];
+	sorting.asked_rank = arena_array(scratch, count, sizeof *sorting.asked_rank);
+	uint32_t usable = count_usable(&sorting, answers);
+	if (usable == 0)
+		return;
+	sorting.asked = arena_array(scratch, usable, sizeof *sorting.asked);
+	sorting.says = arena_array(scratch, usable, count);
+	sorting.named = answers->named;
+	sorting.ahead_count = arena_array(scratch, count, sizeof *sorting.ahead_count);
+	sorting.ready = arena_array(scratch, count / 64 + 1, sizeof *sorting.ready);
+	sorting.left = arena_array(scratch, count / 64 + 1, sizeof *sorting.left);
+	sorting.position = arena_array(scratch, count, sizeof *sorting.position);
+	read_answers(&sorting, answers);
+	if (sorting.asked_count == 0)
+		return;
+	sort_places(&sorting);
+	check_answers(&sorting);
+	put_in_order(&sorting);
+}
+
+/* y's answer covers x: it was given while x waited already. */
+static bool covers(const struct graph *graph, const struct graph_wait *asked, const struct graph_wait *other)
+{
+	return asked->asked && !graph_joined_after(graph, other, asked->asked_after);
+}
+
+bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahead, const struct graph_wait *behind)
+{
+	if (covers(graph, behind, ahead) && !holds_against(graph, ahead, behind))
+		return true;
+	return covers(graph, ahead, behind) && !holds_against(graph, behind, ahead);
+}

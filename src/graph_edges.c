@@ -1,0 +1,201 @@
+#include "graph_build.h"
+
+/*
+ * Edges on demand. A node that waits for several locks, or several times for one, is a lock group with workers; it may
+ * be blocked by the same node more than once. Then the strongest edge counts, and it is listed at the first wait.
+ */
+
+static bool found(const struct graph *graph, uint32_t low, uint32_t high, uint32_t node, uint32_t *proc)
+{
+	uint32_t end = high;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (graph->procs[middle].node < node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*proc = low;
+	return low < end && graph->procs[low].node == node;
+}
+
+static uint16_t held_by(const struct graph *graph, const struct graph_lock *lock, uint32_t node)
+{
+	uint32_t proc;
+	return found(graph, lock->first_proc, lock->first_proc + lock->holder_count, node, &proc)
+		       ? graph->procs[proc].held
+		       : 0;
+}
+
+/* Whether a node waits ahead of this wait, in a mode that conflicts; `kind` says how certain that is. */
+static bool waits_ahead(const struct graph *graph, uint32_t wait, uint32_t node, enum edge_kind *kind)
+{
+	const struct graph_wait *behind = &graph->waits[wait];
+	const struct graph_node *who = &graph->nodes[node];
+	bool is_ahead = false;
+	*kind = EDGE_PRESUMED;
+	for (uint32_t i = 0; i < who->wait_count; i++) {
+		uint32_t other = graph->node_waits[who->first_wait + i];
+		const struct graph_wait *ahead = &graph->waits[other];
+		if (ahead->lock != behind->lock || other >= wait)
+			continue;
+		if (!(lockmode_conflicts(behind->mode) & LOCKMODE_BIT(ahead->mode)))
+			continue;
+		is_ahead = true;
+		if (graph_order_certain(graph, ahead, behind))
+			*kind = EDGE_SOFT;
+	}
+	return is_ahead;
+}
+
+/* Whether a node blocks this one wait, and how. */
+static bool blocks_wait(const struct graph *graph, uint32_t wait, uint32_t node, enum edge_kind *kind)
+{
+	const struct graph_wait *waiter = &graph->waits[wait];
+	if (waiter->node == node)
+		return false;
+	*kind = EDGE_HARD;
+	if (held_by(graph, &graph->locks[waiter->lock], node) & lockmode_conflicts(waiter->mode))
+		return true;
+	return waits_ahead(graph, wait, node, kind);
+}
+
+/* The strongest edge from a waiting node to a blocker over all its waits; `first` is the first wait that has one. */
+static enum edge_kind strongest_edge(const struct graph *graph, uint32_t waiter, uint32_t blocker, uint32_t *first)
+{
+	const struct graph_node *node = &graph->nodes[waiter];
+	enum edge_kind strongest = EDGE_PRESUMED, kind;
+	*first = GRAPH_NONE;
+	for (uint32_t i = 0; i < node->wait_count; i++) {
+		uint32_t wait = graph->node_waits[node->first_wait + i];
+		if (!blocks_wait(graph, wait, blocker, &kind))
+			continue;
+		if (*first == GRAPH_NONE || (kind == EDGE_HARD && strongest != EDGE_HARD))
+			*first = wait;
+		if (kind < strongest)
+			strongest = kind;
+	}
+	return strongest;
+}
+
+struct listing {
+	const struct graph *graph;
+	uint32_t node, principal;
+	struct graph_blocker *out;
+	uint32_t count, capacity;
+};
+
+static void list_blocker(struct listing *listing, uint32_t wait, uint32_t blocker, bool hard)
+{
+	if (blocker == listing->principal || blocker == listing->node)
+		return;
+	uint32_t first;
+	enum edge_kind kind = strongest_edge(listing->graph, listing->node, blocker, &first);
+	if (first != wait || (kind == EDGE_HARD) != hard)
+		return;
+	listing->out[listing->count++] = (struct graph_blocker){ blocker, kind };
+}
+
+static void list_holders(struct listing *listing, uint32_t index)
+{
+	const struct graph *graph = listing->graph;
+	const struct graph_wait *wait = &graph->waits[index];
+	const struct graph_lock *lock = &graph->locks[wait->lock];
+	uint16_t conflicts = lockmode_conflicts(wait->mode);
+	uint32_t left = wait->hard_count;
+	for (uint32_t i = 0; i < lock->holder_count && left > 0 && listing->count < listing->capacity; i++) {
+		const struct graph_proc *proc = &graph->procs[lock->first_proc + i];
+		if (!(proc->held & conflicts) || proc->node == wait->node)
+			continue;
+		left--;
+		list_blocker(listing, index, proc->node, true);
+	}
+}
+
+/* Whether an earlier wait of the same node in the same queue has been listed already. */
+static bool is_repeated(const struct graph *graph, uint32_t index, uint16_t conflicts)
+{
+	const struct graph_node *node = &graph->nodes[graph->waits[index].node];
+	for (uint32_t i = 0; i < node->wait_count; i++) {
+		uint32_t other = graph->node_waits[node->first_wait + i];
+		if (other < index && graph->waits[other].lock == graph->waits[index].lock &&
+		    (conflicts & LOCKMODE_BIT(graph->waits[other].mode)))
+			return true;
+	}
+	return false;
+}
+
+static void list_queue(struct listing *listing, uint32_t index)
+{
+	const struct graph *graph = listing->graph;
+	const struct graph_wait *wait = &graph->waits[index];
+	const struct graph_lock *lock = &graph->locks[wait->lock];
+	uint16_t conflicts = lockmode_conflicts(wait->mode);
+	uint32_t left = wait->blocker_count - wait->hard_count;
+	for (uint32_t i = lock->first_wait; i < index && left > 0 && listing->count < listing->capacity; i++) {
+		const struct graph_wait *ahead = &graph->waits[i];
+		if (!(conflicts & LOCKMODE_BIT(ahead->mode)) || ahead->node == wait->node)
+			continue;
+		if ((graph->procs[ahead->proc].held & conflicts) || is_repeated(graph, i, conflicts))
+			continue;
+		left--;
+		list_blocker(listing, index, ahead->node, false);
+	}
+}
+
+uint32_t graph_list_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity)
+{
+	const struct graph_node *waiter = &graph->nodes[node];
+	struct listing listing = { graph, node, waiter->principal, out, 0, capacity };
+	if (waiter->principal != GRAPH_NONE && capacity > 0)
+		out[listing.count++] = (struct graph_blocker){ waiter->principal, waiter->principal_kind };
+	for (uint32_t i = 0; i < waiter->wait_count; i++)
+		list_holders(&listing, graph->node_waits[waiter->first_wait + i]);
+	for (uint32_t i = 0; i < waiter->wait_count; i++)
+		list_queue(&listing, graph->node_waits[waiter->first_wait + i]);
+	return listing.count;
+}
+
+uint32_t graph_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity)
+{
+	graph_list_blockers(graph, node, out, capacity);
+	return graph->nodes[node].blocker_count;
+}
+
+/* A waiter is listed at the first of its waits that the node blocks. */
+static bool is_first_blocked(const struct graph *graph, uint32_t wait, uint32_t blocker)
+{
+	const struct graph_node *node = &graph->nodes[graph->waits[wait].node];
+	enum edge_kind kind;
+	for (uint32_t i = 0; i < node->wait_count; i++) {
+		uint32_t other = graph->node_waits[node->first_wait + i];
+		if (other == wait)
+			return true;
+		if (blocks_wait(graph, other, blocker, &kind))
+			return false;
+	}
+	return true;
+}
+
+static uint32_t list_blocked(const struct graph *graph, const struct graph_lock *lock, uint32_t node, uint32_t *out,
+			     uint32_t wanted)
+{
+	uint32_t count = 0;
+	enum edge_kind kind;
+	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count && count < wanted; i++)
+		if (blocks_wait(graph, i, node, &kind) && is_first_blocked(graph, i, node))
+			out[count++] = graph->waits[i].node;
+	return count;
+}
+
+uint32_t graph_blocked(const struct graph *graph, uint32_t node, uint32_t *out, uint32_t capacity)
+{
+	uint32_t proc_count, count = 0, total = graph->nodes[node].blocked_count;
+	uint32_t wanted = total < capacity ? total : capacity;
+	const uint32_t *procs = graph_node_procs(graph, node, &proc_count);
+	for (uint32_t i = 0; i < proc_count && count < wanted; i++) {
+		const struct graph_lock *lock = &graph->locks[graph->procs[procs[i]].lock];
+		count += list_blocked(graph, lock, node, out + count, wanted - count);
+	}
+	return total;
+}

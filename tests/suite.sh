@@ -1,0 +1,87 @@
+#!/bin/bash
+# All tests. The last line is "N passed, N failed".
+#
+#   suite.sh check   what runs as anybody, without a network, with what is installed; says what it leaves out
+#   suite.sh all     everything: the plain build, under ASan and UBSan, and what has threads under TSan
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+build=${BUILD:-build}
+jobs=$(nproc)
+counts=$(mktemp)
+trap 'rm -f "$counts"' EXIT
+
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
+
+has() { "${PKG_CONFIG:-pkg-config}" --exists "$1" 2>/dev/null; }
+
+has_server() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+
+# The rooms of tests for which all is there.
+rooms() {
+    if ! has cmocka; then
+        echo "left out: all tests in C (libcmocka-dev is not installed)" >&2
+        return
+    fi
+    echo unit screens
+    if has vterm; then
+        echo pty
+    else
+        echo "left out: the program in a pseudo-terminal (libvterm-dev is not installed)" >&2
+    fi
+    if has_server; then
+        echo pg
+    else
+        echo "left out: a real server (PostgreSQL's server programs are not installed)" >&2
+    fi
+}
+
+# run_build NAME DIRECTORY ROOMS [MAKE ARGUMENTS]: builds the programs of these rooms, then runs them.
+run_build() {
+    local name=$1 directory=$2 wanted=$3 room programs=() source
+    shift 3
+
+    echo "== $name"
+    if ! make -j"$jobs" BUILD="$directory" ROOMS="$wanted" "$@" test-programs; then
+        echo "FAILED: $name does not build"
+        echo "0 1" >>"$counts"
+        return 1
+    fi
+    for room in $wanted; do
+        for source in $(make -s BUILD="$directory" ROOMS="$room" list-tests); do
+            programs+=("$source")
+        done
+    done
+    $wrapper tests/run.sh -c "$counts" ${programs[@]+"${programs[@]}"} || true
+}
+
+# gcc's TSan cannot work with some kernels' random addresses; a container may forbid to turn them off.
+without_random_addresses() {
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        echo "setarch $(uname -m) -R"
+    fi
+}
+
+run_all_builds() {
+    local sanitize='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all'
+
+    run_build "under ASan and UBSan" "$build/asan" "$rooms" CFLAGS="$sanitize -fsanitize=address,undefined"
+    wrapper=$(without_random_addresses)
+    run_build "under TSan" "$build/tsan" pg CFLAGS="$sanitize -fsanitize=thread"
+    wrapper=
+}
+
+wrapper=
+rooms=$(rooms | xargs)
+if run_build "the plain build" "$build" "$rooms"; then
+    if [ "${1:-}" = all ]; then
+        run_all_builds
+    fi
+    echo "== the house"
+    PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh
+fi
+
+awk '{ passed += $1; failed += $2 }
+     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$counts"

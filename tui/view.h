@@ -1,0 +1,49 @@
+/*
+ * view.h - drawing: a state and the scene made from it, onto a canvas. One file a part of the screen.
+ *
+ * Views read, and change nothing. Time comes in with the context; what shows is the snapshot's time.
+ */
+#ifndef TUI_VIEW_H
+#define TUI_VIEW_H
+
+#include "canvas.h"
+#include "layout.h"
+
+struct view_context {
+	const struct state *state;
+	const struct scene *scene; /* NULL: there was no frame yet */
+	struct layout layout;
+	int64_t now; /* when_monotonic() */
+};
+
+/*
+ * Draws the whole screen; the canvas has the state's size. False when a question is open and did not fit whole: then
+ * it must be closed, since nobody may be asked what they cannot read.
+ */
+bool view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now);
+
+/* The parts. */
+void view_draw_header(struct canvas *canvas, const struct view_context *context);
+void view_draw_titles(struct canvas *canvas, const struct view_context *context);
+void view_draw_list(struct canvas *canvas, const struct view_context *context, int y, int height, uint32_t top);
+void view_draw_quiet(struct canvas *canvas, const struct view_context *context);
+void view_draw_details(struct canvas *canvas, const struct view_context *context, int height);
+void view_draw_help(struct canvas *canvas, const struct view_context *context);
+void view_draw_menu(struct canvas *canvas, const struct view_context *context);
+void view_draw_foot(struct canvas *canvas, const struct view_context *context);
+
+/* The question's lines at this width: how many, and drawn from y on (height as counted). */
+int view_question_height(const struct view_context *context, int width);
+void view_draw_question(struct canvas *canvas, const struct view_context *context, int y);
+
+/* A piece of a line; pieces with the highest rank go first when the line is too narrow. */
+struct segment {
+	char text[640]; /* hostile; "": left out */
+	enum style style;
+	int rank; /* 0: always there, cut if it must be */
+	bool right; /* flush right, after all others */
+};
+
+void view_draw_segments(struct canvas *canvas, int y, struct segment *segments, int count);
+
+#endif

@@ -1,0 +1,127 @@
+#include "view.h"
+
+#include "keymap.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct hint {
+	const char *key, *text;
+};
+
+static int put_hint(struct canvas *canvas, int y, int x, const char *key, const char *text)
+{
+	int width = text_width(canvas->charset, key) + 1 + text_width(canvas->charset, text);
+	if (x + width > canvas->width - 1)
+		return x;
+	x += canvas_put(canvas, y, x, -1, STYLE_HINT_KEY, key) + 1;
+	x += canvas_put(canvas, y, x, -1, STYLE_HINT, text) + 3;
+	return x;
+}
+
+static void put_hints(struct canvas *canvas, int y, const struct hint *hints, size_t count)
+{
+	int x = 1;
+	for (size_t i = 0; i < count; i++)
+		x = put_hint(canvas, y, x, hints[i].key, hints[i].text);
+}
+
+static void draw_hints(struct canvas *canvas, const struct view_context *context, int y)
+{
+	static const struct hint signal[] = { { "C", "cancel" }, { "K", "terminate" } };
+	static const struct hint list[] = { { "Enter", "details" }, { "/", "search" }, { "f", "filter" },
+					    { "s", "sort" },	    { "?", "help" },   { "q", "quit" },
+					    { "2", "all sessions" } };
+	static const struct hint sessions[] = { { "Enter", "details" }, { "/", "search" }, { "f", "filter" },
+						{ "s", "sort" },	{ "?", "help" },   { "1", "tree" },
+						{ "q", "quit" } };
+	static const struct hint details[] = { { "Esc", "back" }, { "Up Down", "scroll" }, { "y", "copy" } };
+	static const struct hint help[] = { { "Esc", "back" }, { "Up Down", "scroll" } };
+	const struct state *state = context->state;
+	struct hint all[10];
+	size_t count = 0;
+	if (state->help) {
+		put_hints(canvas, y, help, 2);
+		return;
+	}
+	if (!state->read_only) {
+		memcpy(all, signal, sizeof signal);
+		count = 2;
+	}
+	if (state->details) {
+		memcpy(all + count, details, sizeof details);
+		count += sizeof details / sizeof details[0];
+	} else {
+		memcpy(all + count, state->view == VIEW_TREE ? list : sessions, sizeof list);
+		count += sizeof list / sizeof list[0];
+	}
+	put_hints(canvas, y, all, count);
+}
+
+static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int y)
+{
+	int x = 1 + canvas_put(canvas, y, 1, -1, STYLE_STRONG, prompt_label(prompt->kind));
+	x += canvas_put(canvas, y, x, -1, STYLE_STRONG, ": ");
+	int start = x, room = canvas->width - x - 2;
+	const char *text = prompt->text;
+	/* A text that is too long shows its end: that is where one types. */
+	while (*text && text_width(canvas->charset, text) > room)
+		do
+			text++;
+		while (((unsigned char)*text & 0xc0) == 0x80);
+	x += canvas_put(canvas, y, x, -1, STYLE_NORMAL, text);
+	canvas->cursor_y = y;
+	canvas->cursor_x = x < canvas->width ? x : canvas->width - 1;
+	if (!prompt->complaint[0])
+		return;
+	if (y > 0) {
+		canvas_fill(canvas, y - 1, 0, -1, STYLE_ERROR);
+		canvas_put_cut(canvas, y - 1, 1, -1, STYLE_ERROR, prompt->complaint);
+	}
+	if (text == prompt->text && prompt->complaint_at < prompt->length) {
+		char before[sizeof prompt->text];
+		memcpy(before, text, prompt->complaint_at);
+		before[prompt->complaint_at] = '\0';
+		canvas_restyle(canvas, y, start + text_width(canvas->charset, before), 1, STYLE_ERROR);
+	}
+}
+
+void view_draw_foot(struct canvas *canvas, const struct view_context *context)
+{
+	const struct state *state = context->state;
+	int y = context->layout.foot_y;
+	if (y < 0)
+		return;
+	canvas_fill(canvas, y, 0, -1, STYLE_HINT);
+	if (state->prompt.kind != PROMPT_NONE) {
+		draw_prompt(canvas, &state->prompt, y);
+	} else if (state->message.kind != MESSAGE_NONE) {
+		enum style style = state->message.kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE;
+		canvas_fill(canvas, y, 0, -1, style);
+		canvas_put_cut(canvas, y, 1, -1, style, state->message.text);
+	} else {
+		draw_hints(canvas, context, y);
+	}
+}
+
+void view_draw_menu(struct canvas *canvas, const struct view_context *context)
+{
+	const struct menu *menu = &context->state->menu;
+	int y0 = context->layout.list_y, room = context->layout.foot_y - y0 - 1, width = 0;
+	for (uint32_t i = 0; i < menu->count; i++) {
+		int wide = text_width(canvas->charset, menu->items[i]);
+		width = wide > width ? wide : width;
+	}
+	const char *title = menu->kind == MENU_SORT ? "sort by" : "show";
+	uint32_t top = room > 0 && menu->cursor >= (uint32_t)room ? menu->cursor - (uint32_t)room + 1 : 0;
+	width = width + 4 < canvas->width ? width + 4 : canvas->width;
+	canvas_fill(canvas, y0, 0, width, STYLE_TITLES);
+	canvas_put(canvas, y0, 1, width - 1, STYLE_TITLES, title);
+	for (int i = 0; i < room && top + (uint32_t)i < menu->count; i++) {
+		uint32_t item = top + (uint32_t)i;
+		enum style style = item == menu->cursor ? STYLE_TITLE_SORT : STYLE_NORMAL;
+		canvas_fill(canvas, y0 + 1 + i, 0, width, style);
+		canvas_put(canvas, y0 + 1 + i, 1, width - 2, style, item == menu->cursor ? ">" : " ");
+		canvas_put_cut(canvas, y0 + 1 + i, 3, width - 3, style, menu->items[item]);
+	}
+}

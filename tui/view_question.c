@@ -1,0 +1,191 @@
+#include "view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COMPACT_WIDTH = 100, MOST_LINES = 40 };
+
+/* The question's paragraphs; the last says how to answer. All hostile. */
+struct paragraphs {
+	struct strbuf text[5];
+	int count;
+};
+
+static struct strbuf *next_paragraph(struct paragraphs *paragraphs)
+{
+	return &paragraphs->text[paragraphs->count++];
+}
+
+static void add_age(struct strbuf *out, const char *before, int64_t age)
+{
+	char text[WHEN_TEXT_SIZE];
+	if (age != WHEN_NONE)
+		strbuf_printf(out, "%s%s", before, when_format_age(age, text));
+}
+
+static void add_who(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
+{
+	strbuf_printf(out, "%s@%s, ", session->user ? session->user : "?", session->database ? session->database : "?");
+	if (session->client)
+		strbuf_printf(out, "from %s, ", session->client);
+	else
+		strbuf_printf(out, "%s, ", session->backend_type ? session->backend_type : "client unknown");
+	add_age(out, "connected ", when_age(snapshot->taken_at, session->id.backend_start));
+}
+
+/* What it does, capitalised as the beginning of a sentence: "Idle in transaction 4m58s, open 5m03s". */
+static void add_what(const struct snapshot *snapshot, const struct graph *graph, uint32_t index, struct strbuf *out)
+{
+	const struct session *session = &snapshot->sessions[index];
+	uint32_t node = graph->session_node[index];
+	if (node != GRAPH_NONE && graph->nodes[node].wait_count > 0) {
+		strbuf_add_string(out, "Waits for a lock");
+		add_age(out, " ", graph->nodes[node].waiting);
+	} else if (session->state == SESSION_IDLE_IN_TRANSACTION ||
+		   session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED) {
+		strbuf_add_string(out, session->state == SESSION_IDLE_IN_TRANSACTION
+					       ? "Idle in transaction"
+					       : "Idle in an aborted transaction");
+		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
+	} else if (session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH) {
+		strbuf_add_string(out, "Runs");
+		add_age(out, " ", when_age(snapshot->taken_at, session->query_start));
+	} else {
+		strbuf_add_string(out, "Idle");
+		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
+	}
+	add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
+}
+
+static void add_consequence(const struct session *session, enum signal_verb verb, struct strbuf *out)
+{
+	if (verb == SIGNAL_CANCEL)
+		strbuf_add_string(out, ": the query fails, its transaction's locks go unless a savepoint is open; "
+				       "the session stays.");
+	else if (session->xact_start != WHEN_NONE)
+		strbuf_add_string(out, ": all of it is rolled back, the client is disconnected.");
+	else
+		strbuf_add_string(out, ": the client is disconnected.");
+}
+
+/* Who waits behind it. What its end would free is not foretold here. */
+static void add_behind(const struct view_context *context, uint32_t index, struct strbuf *out)
+{
+	const struct scene *scene = context->scene;
+	const struct graph *graph = scene->frame->graph;
+	uint32_t node = graph->session_node[index], blocked[3];
+	if (node == GRAPH_NONE) {
+		strbuf_add_string(out, "Nobody waits for it.");
+		return;
+	}
+	uint32_t count = graph_blocked(graph, node, blocked, 3);
+	strbuf_add_string(out, count ? "Waiting for it: " : "Nobody waits for it.");
+	for (uint32_t i = 0; i < count && i < 3; i++) {
+		uint32_t session = graph->nodes[blocked[i]].session;
+		strbuf_printf(out, "%s%d", i ? ", " : "",
+			      session == SNAPSHOT_NO_INDEX ? 0 : (int)scene->frame->snapshot->sessions[session].id.pid);
+	}
+	if (count > 3)
+		strbuf_printf(out, " and %u more", (unsigned)count - 3);
+	if (count && scene->forest) {
+		const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
+		if (item->beneath > count)
+			strbuf_printf(out, "; %u in its tree", (unsigned)item->beneath);
+		add_age(out, ", the longest ", item->behind);
+	}
+	if (count)
+		strbuf_add_char(out, '.');
+}
+
+static void add_answer(const struct question *question, bool compact, struct strbuf *out)
+{
+	const char *verb = question->verb == SIGNAL_CANCEL ? "cancel the query of" : "terminate";
+	if (compact)
+		strbuf_printf(out, "y = %s %d, else: leave it",
+			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate", (int)question->target.pid);
+	else
+		strbuf_printf(out, "y = %s %d     any other key = leave it", verb, (int)question->target.pid);
+}
+
+static void make_paragraphs(const struct view_context *context, int width, struct paragraphs *paragraphs)
+{
+	const struct question *question = &context->state->question;
+	const struct frame *frame = context->scene->frame;
+	const char *verb = question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
+	uint32_t index = snapshot_find(frame->snapshot, question->target);
+	bool compact = width < COMPACT_WIDTH;
+	for (int i = 0; i < 5; i++)
+		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
+	paragraphs->count = 0;
+	struct strbuf *line = next_paragraph(paragraphs);
+	strbuf_printf(line, "%s %s", verb, question->label);
+	if (index != SNAPSHOT_NO_INDEX) {
+		const struct session *session = &frame->snapshot->sessions[index];
+		strbuf_add_string(line, " (");
+		add_who(frame->snapshot, session, line);
+		strbuf_add_string(line, ")?");
+		line = next_paragraph(paragraphs);
+		add_what(frame->snapshot, frame->graph, index, line);
+		add_consequence(session, question->verb, line);
+		add_behind(context, index, next_paragraph(paragraphs));
+	} else {
+		strbuf_add_char(line, '?');
+	}
+	if (state_is_stale(context->state, frame, context->now)) {
+		line = next_paragraph(paragraphs);
+		strbuf_printf(line, "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
+			      (int)((context->now - frame->received_at) / WHEN_SECOND));
+	}
+	add_answer(question, compact, next_paragraph(paragraphs));
+}
+
+struct drawing {
+	struct canvas *canvas; /* NULL: only counting */
+	int y, count, verb_length;
+	const char *bar;
+	bool answer;
+};
+
+static void draw_question_line(void *context, const char *text)
+{
+	struct drawing *drawing = context;
+	int y = drawing->y + drawing->count++;
+	if (!drawing->canvas)
+		return;
+	canvas_fill(drawing->canvas, y, 0, -1, STYLE_QUESTION);
+	canvas_put(drawing->canvas, y, 1, 1, STYLE_QUESTION, drawing->bar);
+	canvas_put(drawing->canvas, y, 3, -1, STYLE_QUESTION, text);
+	if (drawing->count == 1)
+		canvas_restyle(drawing->canvas, y, 3, drawing->verb_length, STYLE_QUESTION_VERB);
+	else if (drawing->answer)
+		canvas_restyle(drawing->canvas, y, 3, 1, STYLE_QUESTION_VERB);
+}
+
+static int each_line(const struct view_context *context, struct charset charset, int width, struct drawing *drawing)
+{
+	struct paragraphs paragraphs;
+	make_paragraphs(context, width, &paragraphs);
+	for (int i = 0; i < paragraphs.count; i++) {
+		drawing->answer = i == paragraphs.count - 1;
+		text_wrap(charset, paragraphs.text[i].text, width - 4, MOST_LINES, draw_question_line, drawing);
+		strbuf_release(&paragraphs.text[i]);
+	}
+	return drawing->count;
+}
+
+int view_question_height(const struct view_context *context, int width)
+{
+	struct drawing drawing = { .canvas = NULL };
+	struct charset charset = { .unicode = !context->state->ascii };
+	return width > 10 ? each_line(context, charset, width, &drawing) : MOST_LINES;
+}
+
+void view_draw_question(struct canvas *canvas, const struct view_context *context, int y)
+{
+	const struct question *question = &context->state->question;
+	struct drawing drawing = { .canvas = canvas,
+				   .y = y,
+				   .verb_length = (int)strlen(question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE"),
+				   .bar = context->state->ascii ? "|" : "┃" };
+	each_line(context, canvas->charset, canvas->width, &drawing);
+}
