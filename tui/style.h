@@ -45,7 +45,7 @@ enum style {
 #define STYLE_GREY 8
 
 struct style_look {
-	int8_t foreground, background; /* 0..7, -1: the terminal's own; foreground also STYLE_GREY */
+	int16_t foreground, background; /* 0..7, -1: the terminal's own; foreground also STYLE_GREY */
 	uint8_t attributes; /* enum style_attribute, with colour */
 	uint8_t mono_attributes; /* without */
 };
