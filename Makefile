@@ -46,7 +46,7 @@ say = $(if $(filter 1,$(V)),,printf '  %-6s %s\n' $(1) $(2);)
 all: $(BUILD)/pglocktop ## build the program (the default)
 
 # The walls: libpq's headers are to be had in src/server*.c only, the screen's headers in tui/ only.
-$(BUILD)/src/server%.o: own_cflags += $(call package_cflags,libpq)
+$(BUILD)/src/server.o $(BUILD)/src/server_%.o: own_cflags += $(call package_cflags,libpq)
 $(BUILD)/src/%.o: own_cflags += -Isrc $(call package_cflags,$(core_libraries))
 $(BUILD)/tui/%.o: own_cflags += -Itui
 $(BUILD)/tui/term.o: own_cflags += $(call package_cflags,ncursesw)

@@ -282,6 +282,11 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	return scene;
 }
 
+void scene_follow(struct scene *scene, struct state *state)
+{
+	scene_place_cursor(scene, &state->lists[state->view]);
+}
+
 void scene_free(struct scene *owned)
 {
 	if (!owned)

@@ -75,6 +75,25 @@ void state_complain(struct state *state, const struct err *err, size_t position)
 	state->prompt.complaint_at = position;
 }
 
+void state_use_filter(struct state *state, const char *terms)
+{
+	size_t length = strlen(terms), tail = strlen(state->user_term);
+	/* The user menu's term is kept apart, so that the filter can be edited without it. */
+	if (tail > 0 && length >= tail && strcmp(terms + length - tail, state->user_term) == 0)
+		length -= tail;
+	while (length > 0 && terms[length - 1] == ' ')
+		length--;
+	snprintf(state->filter, sizeof state->filter, "%.*s", (int)length, terms);
+	prompt_close(&state->prompt);
+}
+
+void state_use_search(struct state *state, const char *terms)
+{
+	snprintf(state->search, sizeof state->search, "%s", terms);
+	state->search_jump = *terms != '\0';
+	prompt_close(&state->prompt);
+}
+
 void state_fold(struct state *state, struct row_key key, bool open)
 {
 	uint32_t low = 0, high = state->fold_count;

@@ -33,8 +33,8 @@ struct term {
 	WINDOW *keys; /* keys are read on a pad: reading on a window may draw it */
 	struct termios modes; /* as they were */
 	bool ansi; /* its sequences begin with ESC [ */
-	bool clipboard;
-	bool titled;
+	bool xterm_like; /* has a title and a clipboard */
+	char *title; /* NULL: none of ours */
 	bool suspended;
 	struct term_decoder decoder;
 	int width, height;
@@ -258,15 +258,17 @@ static void prepare_keys(struct term *term)
 	term_decoder_init(&term->decoder, next_code, term);
 }
 
-static void write_title(struct term *term, const char *title)
+/* An empty title gives back the terminal's own. */
+static void write_title(const struct term *term, const char *title)
 {
+	if (!term->title)
+		return;
 	struct strbuf text = STRBUF_INIT;
 	strbuf_add_string(&text, "\033]2;");
 	text_add_inert((struct charset){ .unicode = false }, title, &text);
 	strbuf_add_string(&text, "\007");
 	write_bytes(text.text, text.length);
 	strbuf_release(&text);
-	term->titled = true;
 }
 
 /* What curses itself does not set. */
@@ -275,7 +277,15 @@ static void enter_modes(struct term *term)
 	if (term->ansi)
 		write_string(PASTE_ON);
 	curs_set(0);
+	write_title(term, term->title);
 	arm_rescue(term);
+}
+
+static void leave_modes(struct term *term)
+{
+	write_title(term, "");
+	if (term->ansi)
+		write_string(PASTE_OFF);
 }
 
 static bool check_terminal(struct err *err)
@@ -327,7 +337,7 @@ struct term *term_open(const struct term_options *options, struct err *err)
 		return NULL;
 	}
 	term->ansi = strncmp(capability("cup"), "\033[", 2) == 0;
-	term->clipboard = term->ansi && (tigetflag("XT") > 0 || *capability("Ms"));
+	term->xterm_like = term->ansi && (tigetflag("XT") > 0 || *capability("Ms"));
 	arm_rescue(term);
 	set_escdelay(ESCAPE_DELAY_MS);
 	raw();
@@ -337,9 +347,9 @@ struct term *term_open(const struct term_options *options, struct err *err)
 	prepare_looks(term, options->colour);
 	prepare_keys(term);
 	take_size(term, COLS, LINES);
+	if (options->title && term->xterm_like)
+		term->title = strdup(options->title);
 	enter_modes(term);
-	if (options->title && term->clipboard)
-		write_title(term, options->title);
 	return term;
 }
 
@@ -348,8 +358,7 @@ void term_suspend(struct term *term)
 	if (term->suspended)
 		return;
 	term->suspended = true;
-	if (term->ansi)
-		write_string(PASTE_OFF);
+	leave_modes(term);
 	if (!*capability("rmcup")) { /* the shell goes on below what is there */
 		move(term->height - 1, 0);
 		clrtoeol();
@@ -374,12 +383,11 @@ void term_close(struct term *owned)
 {
 	if (!owned)
 		return;
-	if (owned->titled)
-		write_string("\033]2;\007");
 	term_suspend(owned);
 	delwin(owned->keys);
 	delscreen(owned->screen);
 	term_signals_give_back();
+	free(owned->title);
 	free(owned->shown);
 	free(owned->row);
 	free(owned);
@@ -526,7 +534,7 @@ struct input term_read(struct term *term)
 bool term_copy(struct term *term, const char *text, size_t length)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	if (!term->clipboard || term->suspended || length > CLIPBOARD_MOST / 4 * 3)
+	if (!term->xterm_like || term->suspended || length > CLIPBOARD_MOST / 4 * 3)
 		return false;
 	struct strbuf out = STRBUF_INIT;
 	strbuf_add_string(&out, "\033]52;c;");

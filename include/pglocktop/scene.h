@@ -49,6 +49,9 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 			uint32_t list_height);
 void scene_free(struct scene *owned);
 
+/* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
+void scene_follow(struct scene *scene, struct state *state);
+
 /* The forest's item on a line of the tree, or FOREST_NONE. */
 uint32_t scene_item_at(const struct scene *scene, uint32_t line);
 
