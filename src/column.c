@@ -351,7 +351,7 @@ const struct column columns[COLUMN_COUNT] = {
 			   COLUMN_AGE, .descending = true, .width = 18, .get = get_state, .format = format_state },
 	[COLUMN_OBJECT] = { COLUMN_OBJECT, "object", "HOLDS ● / WAITS FOR →", "HOLDS * / WAITS FOR >",
 			    "what it holds or waits for, and how many further blockers it has",
-			    COLUMN_TEXT, .width = 28, .get = get_object, .format = format_object },
+			    COLUMN_TEXT, .width = 30, .get = get_object, .format = format_object },
 	[COLUMN_XACT] = { COLUMN_XACT, "xact", "XACT", NULL, "age of its transaction",
 			  COLUMN_AGE, .right = true, .descending = true, .width = 6, .get = get_xact },
 	[COLUMN_USER] = { COLUMN_USER, "user", "USER", NULL, "the role that logged in",
