@@ -417,6 +417,45 @@ struct column_value column_get(const struct column *column, const struct column_
 	return column->get(row, ascii, text);
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Both begin with a digit: compares the numbers and steps over them. */
+static int compare_numbers(const char **a, const char **b)
+{
+	*a += strspn(*a, "0");
+	*b += strspn(*b, "0");
+	const char *start_a = *a, *start_b = *b;
+	while (is_digit(**a))
+		(*a)++;
+	while (is_digit(**b))
+		(*b)++;
+	ptrdiff_t length_a = *a - start_a, length_b = *b - start_b;
+	if (length_a != length_b)
+		return length_a < length_b ? -1 : 1;
+	return memcmp(start_a, start_b, (size_t)length_a);
+}
+
+int column_compare_texts(const char *a, const char *b)
+{
+	const char *x = a, *y = b;
+	while (*x && *y) {
+		bool numbers = is_digit(*x) && is_digit(*y);
+		int order = numbers ? compare_numbers(&x, &y) : (unsigned char)*x - (unsigned char)*y;
+		if (order != 0)
+			return order;
+		if (!numbers) {
+			x++;
+			y++;
+		}
+	}
+	if (*x || *y)
+		return *x ? 1 : -1;
+	return strcmp(a, b); /* 007 is not 7 */
+}
+
 static void format_value(const struct column *column, struct column_value value, struct strbuf *out)
 {
 	char age[WHEN_TEXT_SIZE];
