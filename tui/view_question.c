@@ -61,7 +61,7 @@ static void add_what(const struct snapshot *snapshot, const struct graph *graph,
 static void add_consequence(const struct session *session, enum signal_verb verb, bool compact, struct strbuf *out)
 {
 	if (compact)
-		strbuf_add_string(out, verb == SIGNAL_CANCEL	      ? ": its query fails."
+		strbuf_add_string(out, verb == SIGNAL_CANCEL		  ? ": its query fails."
 				       : session->xact_start != WHEN_NONE ? ": rolled back, disconnected."
 									  : ": disconnected.");
 	else if (verb == SIGNAL_CANCEL)
@@ -146,9 +146,11 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 	}
 	if (state_is_stale(context->state, frame, context->now)) {
 		line = next_paragraph(paragraphs);
-		strbuf_printf(line, compact ? "STALE, %d s old: the server checks."
-					    : "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
-			      (int)((context->now - frame->received_at) / WHEN_SECOND));
+		strbuf_printf(
+			line,
+			compact ? "STALE, %d s old: the server checks."
+				: "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
+			(int)((context->now - frame->received_at) / WHEN_SECOND));
 	}
 	add_answer(question, compact, next_paragraph(paragraphs));
 }
