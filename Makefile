@@ -103,12 +103,14 @@ demo: ## see it live: install what is missing, start a private throw-away server
 screenshots: ## take screenshots/*.png of the demo in xterm
 	BUILD='$(BUILD)' tests/screenshots.sh
 
-fuzz: ## run each fuzzer for FUZZ_SECONDS, with clang
-	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang \
-		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzz-programs
-	set -e; for fuzzer in $(fuzz_programs:$(BUILD)/%=$(BUILD)/fuzz/%); do tests/fuzz.sh $$fuzzer $(FUZZ_SECONDS); done
+fuzz: fuzz-programs ## run each fuzzer for FUZZ_SECONDS, with clang
+	set -e; for source in tests/fuzz/*.c; do tests/fuzz.sh '$(BUILD)' $$(basename $$source .c) $(FUZZ_SECONDS); done
 
-fuzz-programs: $(fuzz_programs)
+fuzz-programs:
+	$(MAKE) BUILD='$(BUILD)/fuzz' CC=clang \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers
+
+fuzzers: $(fuzz_programs)
 
 install: $(BUILD)/pglocktop ## install below DESTDIR and PREFIX
 	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1'
@@ -140,7 +142,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test unit test-programs list-tests demo screenshots fuzz fuzz-programs install uninstall format format-check \
+.PHONY: all check test unit test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -33,7 +33,7 @@ struct scene {
 	bool *found; /* by snapshot session: the search found it; NULL: no search */
 	uint32_t found_count;
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
-	bool nobody_waits; /* the tree view has nothing to show */
+	bool nobody_waits; /* the tree view has no more to show than ghosts */
 };
 
 /* What a filter's and a search's runs found (filter.h); NULL: none. */

@@ -60,6 +60,22 @@ static void test_find(void **state)
 	assert_null(column_find("behinds"));
 }
 
+static void test_compare_texts(void **state)
+{
+	(void)state;
+	static const char *const sorted[] = { "",	   "007 a",	    "7 a",	   "8 b",     "10.0.0.9",
+					      "10.0.0.10", "8008 checkout", "8008 worker", "10017 x", "a",
+					      "a2",	   "a10",	    "a10b",	   "b",	      "\xc3\xa4" };
+	const size_t count = sizeof sorted / sizeof sorted[0];
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < count; j++) {
+			int order = column_compare_texts(sorted[i], sorted[j]);
+			if ((order < 0) != (i < j) || (order > 0) != (i > j))
+				fail_msg("\"%s\" and \"%s\" give %d", sorted[i], sorted[j], order);
+		}
+	}
+}
+
 static void test_states(void **state)
 {
 	(void)state;
@@ -249,6 +265,7 @@ static void test_cycle(void **state)
 			assert_format(&head, (enum column_id)i, i == COLUMN_QUERY ? "" : "-");
 	assert_format(&member, COLUMN_BLOCKS, "-");
 	assert_format(&member, COLUMN_STATE, forest->items[1].key.pid == 1 ? "waits 1s" : "waits 2s");
+	assert_format(&member, COLUMN_BEHIND, forest->items[1].key.pid == 1 ? "2s" : "1s");
 	arena_release(&arena);
 	frame_free(frame);
 }
@@ -279,11 +296,17 @@ static void test_prepared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	     cmocka_unit_test(test_find),
-		cmocka_unit_test(test_states),	     cmocka_unit_test(test_state_of_background),
-		cmocka_unit_test(test_session),	     cmocka_unit_test(test_hidden_and_missing),
-		cmocka_unit_test(test_query),	     cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_tree_columns), cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_compare_texts),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_state_of_background),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_hidden_and_missing),
+		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_tree_columns),
+		cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_prepared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
