@@ -74,17 +74,17 @@ static int compare_hashes(const void *left, const void *right)
 static struct tag_use *find_contended(struct rows *rows, uint32_t *count)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
-	uint32_t waiting = 0;
-	for (uint32_t i = 0; i < snapshot->lock_count; i++)
-		waiting += waits(&snapshot->locks[i]);
-	struct tag_use *tags = arena_array(rows->build->scratch, waiting, sizeof *tags);
-	uint32_t used = 0;
-	for (uint32_t i = 0; i < snapshot->lock_count; i++)
-		if (waits(&snapshot->locks[i]))
-			tags[used++].tag = &snapshot->locks[i].tag;
+	struct tag_use *tags = arena_array(rows->build->scratch, 1, sizeof *tags);
+	size_t used = 0, capacity = 1;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		if (!waits(&snapshot->locks[i]))
+			continue;
+		tags = arena_grow(rows->build->scratch, tags, &capacity, used + 1, sizeof *tags);
+		tags[used++].tag = &snapshot->locks[i].tag;
+	}
 	qsort(tags, used, sizeof *tags, compare_tags);
 	*count = 0;
-	for (uint32_t i = 0; i < used; i++)
+	for (size_t i = 0; i < used; i++)
 		if (*count == 0 || compare_tags(&tags[*count - 1], &tags[i]) != 0)
 			tags[(*count)++] = tags[i];
 	return tags;
