@@ -46,7 +46,7 @@ say = $(if $(filter 1,$(V)),,printf '  %-6s %s\n' $(1) $(2);)
 all: $(BUILD)/pglocktop ## build the program (the default)
 
 # The walls: libpq's headers are to be had in src/server*.c only, the screen's headers in tui/ only.
-$(BUILD)/src/server%.o: own_cflags += $(call package_cflags,libpq)
+$(BUILD)/src/server.o $(BUILD)/src/server_%.o: own_cflags += $(call package_cflags,libpq)
 $(BUILD)/src/%.o: own_cflags += -Isrc $(call package_cflags,$(core_libraries))
 $(BUILD)/tui/%.o: own_cflags += -Itui
 $(BUILD)/tui/term.o: own_cflags += $(call package_cflags,ncursesw)
@@ -103,12 +103,14 @@ demo: ## see it live: install what is missing, start a private throw-away server
 screenshots: ## take screenshots/*.png of the demo in xterm
 	BUILD='$(BUILD)' tests/screenshots.sh
 
-fuzz: ## run each fuzzer for FUZZ_SECONDS, with clang
-	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang \
-		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzz-programs
-	set -e; for fuzzer in $(fuzz_programs:$(BUILD)/%=$(BUILD)/fuzz/%); do tests/fuzz.sh $$fuzzer $(FUZZ_SECONDS); done
+fuzz: fuzz-programs ## run each fuzzer for FUZZ_SECONDS, with clang
+	set -e; for source in tests/fuzz/*.c; do tests/fuzz.sh '$(BUILD)' $$(basename $$source .c) $(FUZZ_SECONDS); done
 
-fuzz-programs: $(fuzz_programs)
+fuzz-programs:
+	$(MAKE) BUILD='$(BUILD)/fuzz' CC=clang \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers
+
+fuzzers: $(fuzz_programs)
 
 install: $(BUILD)/pglocktop ## install below DESTDIR and PREFIX
 	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(MANDIR)/man1'
@@ -128,7 +130,8 @@ lint: ## clang-tidy and cppcheck
 	clang-tidy --quiet $(core_sources) $(tui_sources) -- $(own_cflags) -Isrc -Itui \
 		$(call package_cflags,libpq $(core_libraries) ncursesw)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--library=posix --suppress=missingIncludeSystem -D_GNU_SOURCE -Iinclude -Isrc -Itui src tui
+		--library=posix --suppressions-list=tests/house/cppcheck.suppressions -D_GNU_SOURCE -Iinclude -Isrc -Itui \
+		src tui
 
 walls: ## who may include what, and how long a file may be
 	tests/walls.sh
@@ -139,7 +142,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test unit test-programs list-tests demo screenshots fuzz fuzz-programs install uninstall format format-check \
+.PHONY: all check test unit test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -351,7 +351,7 @@ const struct column columns[COLUMN_COUNT] = {
 			   COLUMN_AGE, .descending = true, .width = 18, .get = get_state, .format = format_state },
 	[COLUMN_OBJECT] = { COLUMN_OBJECT, "object", "HOLDS ● / WAITS FOR →", "HOLDS * / WAITS FOR >",
 			    "what it holds or waits for, and how many further blockers it has",
-			    COLUMN_TEXT, .width = 28, .get = get_object, .format = format_object },
+			    COLUMN_TEXT, .width = 30, .get = get_object, .format = format_object },
 	[COLUMN_XACT] = { COLUMN_XACT, "xact", "XACT", NULL, "age of its transaction",
 			  COLUMN_AGE, .right = true, .descending = true, .width = 6, .get = get_xact },
 	[COLUMN_USER] = { COLUMN_USER, "user", "USER", NULL, "the role that logged in",
@@ -415,6 +415,45 @@ struct column_value column_get(const struct column *column, const struct column_
 			       struct strbuf *text)
 {
 	return column->get(row, ascii, text);
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Both begin with a digit: compares the numbers and steps over them. */
+static int compare_numbers(const char **a, const char **b)
+{
+	*a += strspn(*a, "0");
+	*b += strspn(*b, "0");
+	const char *start_a = *a, *start_b = *b;
+	while (is_digit(**a))
+		(*a)++;
+	while (is_digit(**b))
+		(*b)++;
+	ptrdiff_t length_a = *a - start_a, length_b = *b - start_b;
+	if (length_a != length_b)
+		return length_a < length_b ? -1 : 1;
+	return memcmp(start_a, start_b, (size_t)length_a);
+}
+
+int column_compare_texts(const char *a, const char *b)
+{
+	const char *x = a, *y = b;
+	while (*x && *y) {
+		bool numbers = is_digit(*x) && is_digit(*y);
+		int order = numbers ? compare_numbers(&x, &y) : (unsigned char)*x - (unsigned char)*y;
+		if (order != 0)
+			return order;
+		if (!numbers) {
+			x++;
+			y++;
+		}
+	}
+	if (*x || *y)
+		return *x ? 1 : -1;
+	return strcmp(a, b); /* 007 is not 7 */
 }
 
 static void format_value(const struct column *column, struct column_value value, struct strbuf *out)

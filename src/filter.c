@@ -6,12 +6,13 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LINE_MOST 4096 /* bytes of terms */
-#define TERM_TIME 1000 /* microseconds for one term on one row */
+#define MATCH_TIME 1000 /* microseconds for one pattern on one text: at most twice as much */
 
 /*
  * PCRE2's match limit counts anew at each place where a match might begin, so alone it does not bound the time. A
@@ -44,10 +45,34 @@ struct filter {
 static const enum column_id term_columns[] = { COLUMN_SESSION, COLUMN_USER,  COLUMN_DATABASE, COLUMN_APPLICATION,
 					       COLUMN_CLIENT,  COLUMN_STATE, COLUMN_OBJECT,   COLUMN_QUERY };
 
-static int look_at_clock(pcre2_callout_block *block, void *deadline)
+/*
+ * What others take of the processor's time is not a pattern's fault. But the thread's own time costs a system call: it
+ * is looked at only once the time of the wall is over, and then gives as much again.
+ */
+struct budget {
+	int64_t look_at; /* when_monotonic() */
+	int64_t end; /* of this thread's CPU time; 0: not yet looked at */
+};
+
+static int64_t cpu_time(void)
 {
+	struct timespec time;
+	ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+	return time.tv_sec * WHEN_SECOND + time.tv_nsec / 1000;
+}
+
+static int look_at_clock(pcre2_callout_block *block, void *data)
+{
+	struct budget *budget = data;
 	(void)block;
-	return when_monotonic() > *(const int64_t *)deadline ? PCRE2_ERROR_CALLOUT : 0;
+	int64_t now = when_monotonic();
+	if (now < budget->look_at)
+		return 0;
+	int64_t used = cpu_time();
+	if (budget->end == 0)
+		budget->end = used + MATCH_TIME;
+	budget->look_at = now + budget->end - used;
+	return used < budget->end ? 0 : PCRE2_ERROR_CALLOUT;
 }
 
 /* Upper-case letters, but not those of \S, \W and \p{Lu}. */
@@ -205,11 +230,12 @@ static void add_subject(const struct column *column, const struct column_row *ro
 }
 
 static enum filter_verdict match_text(const struct filter *filter, const struct filter_term *term,
-				      const struct strbuf *text, int64_t *deadline)
+				      const struct strbuf *text)
 {
+	struct budget budget = { .look_at = when_monotonic() + MATCH_TIME };
 	pcre2_set_match_limit(filter->context, term->limit);
 	pcre2_set_depth_limit(filter->context, term->limit);
-	pcre2_set_callout(filter->context, look_at_clock, deadline);
+	pcre2_set_callout(filter->context, look_at_clock, &budget);
 	int result = pcre2_match(term->code, (PCRE2_SPTR)text->text, text->length, 0, PCRE2_NO_UTF_CHECK, filter->data,
 				 filter->context);
 	if (result >= 0)
@@ -221,13 +247,12 @@ static enum filter_verdict match_columns(const struct filter *filter, const stru
 					 const struct column_row *row)
 {
 	size_t count = term->column ? 1 : sizeof term_columns / sizeof term_columns[0];
-	int64_t deadline = when_monotonic() + TERM_TIME;
 	enum filter_verdict verdict = FILTER_NO;
 	struct strbuf subject = STRBUF_INIT;
 	for (size_t i = 0; i < count && verdict != FILTER_YES; i++) {
 		strbuf_reset(&subject);
 		add_subject(term->column ? term->column : &columns[term_columns[i]], row, &subject);
-		enum filter_verdict here = match_text(filter, term, &subject, &deadline);
+		enum filter_verdict here = match_text(filter, term, &subject);
 		if (here != FILTER_NO)
 			verdict = here;
 	}

@@ -140,6 +140,26 @@ static void add_to_parent(struct forest_item *parent, const struct forest_item *
 		parent->behind = longest;
 }
 
+/* Each member of a cycle has the others behind it: all it takes are the two longest waits. */
+static void sum_up_cycle(const struct graph *graph, const struct graph_cycle *cycle, struct forest_item *items)
+{
+	const uint32_t *members = &graph->cycle_members[cycle->first_member];
+	uint32_t longest = members[0], second = members[1];
+	for (uint32_t i = 1; i < cycle->member_count; i++) {
+		if (items[members[i]].wait > items[longest].wait) {
+			second = longest;
+			longest = members[i];
+		} else if (items[members[i]].wait > items[second].wait) {
+			second = members[i];
+		}
+	}
+	for (uint32_t i = 0; i < cycle->member_count; i++) {
+		int64_t wait = items[members[i] == longest ? second : longest].wait;
+		if (wait > items[members[i]].behind)
+			items[members[i]].behind = wait;
+	}
+}
+
 static void sum_up(struct planting *planting)
 {
 	struct forest_item *items = planting->plan.items;
@@ -152,6 +172,8 @@ static void sum_up(struct planting *planting)
 		if (item->parent != FOREST_NONE)
 			add_to_parent(&items[item->parent], item);
 	}
+	for (uint32_t i = 0; i < planting->graph->cycle_count; i++)
+		sum_up_cycle(planting->graph, &planting->graph->cycles[i], items);
 }
 
 /* Puts a parent's children on the stack, so that the first comes off first. */

@@ -19,7 +19,7 @@ struct sort_key {
 static int compare_values(const struct sort_key *a, const struct sort_key *b)
 {
 	if (a->text)
-		return strcmp(a->text, b->text);
+		return column_compare_texts(a->text, b->text);
 	return (a->number > b->number) - (a->number < b->number);
 }
 

@@ -28,7 +28,7 @@ struct writer {
 
 static void put(json_t *object, const char *name, json_t *owned)
 {
-	if (!owned || json_object_set_new(object, name, owned) != 0)
+	if (!owned || json_object_set_new_nocheck(object, name, owned) != 0)
 		err_die("out of memory");
 }
 
@@ -93,7 +93,7 @@ static void add_escaped(struct strbuf *out, const char *text)
 		size_t length = take_active(text, &code);
 		if (length) {
 			strbuf_add(out, plain, (size_t)(text - plain));
-			strbuf_printf(out, "\\u%04x", code);
+			strbuf_printf(out, "\\u%04X", code);
 			plain = text + length;
 		}
 		text += length ? length : 1;
@@ -265,7 +265,7 @@ static struct counts count_blocks(const struct writer *writer, uint32_t node)
 	if (node == GRAPH_NONE)
 		return (struct counts){ .exact = true };
 	struct counts counts = { .exact = writer->behind != NULL };
-	counts.direct = graph_blocked(writer->graph, node, NULL, 0);
+	counts.direct = writer->graph->nodes[node].blocked_count;
 	counts.beneath = writer->forest->items[writer->forest->node_item[node]].beneath;
 	counts.total = writer->behind ? writer->behind[node] : counts.beneath;
 	return counts;

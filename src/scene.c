@@ -111,10 +111,11 @@ static bool ghost_shows(const struct scene *scene, const struct ghost *ghost)
 	       graph_find_pid(scene->frame->graph, ghost->key.pid) == GRAPH_NONE;
 }
 
-static void scene_add_ghosts(struct scene *scene, const struct state *state, uint32_t *next, uint32_t up_to)
+/* Those whose place has come; a deadlock's lines follow each other. `all`: the list is at its end. */
+static void scene_add_ghosts(struct scene *scene, const struct state *state, uint32_t *next, bool all)
 {
 	const struct ghosts *ghosts = &state->ghosts;
-	for (; *next < ghosts->count && ghosts->list[*next].line <= up_to; ++*next)
+	for (; *next < ghosts->count && (all || ghosts->list[*next].line <= scene->line_count); ++*next)
 		if (ghost_shows(scene, &ghosts->list[*next]))
 			scene_add_line(scene, SCENE_GHOST, *next, ghosts->list[*next].key);
 }
@@ -136,11 +137,11 @@ static void scene_make_tree(struct scene *scene, struct state *state, const stru
 	scene->lines = scene_array(scene, (size_t)scene->outline->count + ghosts, sizeof *scene->lines);
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < scene->outline->count; i++) {
-		scene_add_ghosts(scene, state, &next, scene->line_count);
+		scene_add_ghosts(scene, state, &next, false);
 		scene_add_line(scene, SCENE_TREE, i, line_key(scene->forest, &scene->outline->lines[i]));
 	}
-	scene_add_ghosts(scene, state, &next, UINT32_MAX);
-	scene->nobody_waits = scene->line_count == 0 && scene->forest->count == 0;
+	scene_add_ghosts(scene, state, &next, true);
+	scene->nobody_waits = scene->forest->count == 0;
 }
 
 struct sort_key {
@@ -159,7 +160,8 @@ static int compare_sort_keys(const void *a, const void *b, void *context)
 {
 	const struct sort_key *x = a, *y = b;
 	const struct sort_by *by = context;
-	int order = by->text ? strcmp(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
+	int order =
+		by->text ? column_compare_texts(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
 	if (order != 0)
 		return by->descending ? -order : order;
 	if (x->pid != y->pid)
@@ -217,10 +219,10 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct row_key key = { FOREST_SESSION, keys[i].pid, keys[i].start };
-		scene_add_ghosts(scene, state, &next, scene->line_count);
+		scene_add_ghosts(scene, state, &next, false);
 		scene_add_line(scene, SCENE_SESSION, keys[i].session, key);
 	}
-	scene_add_ghosts(scene, state, &next, UINT32_MAX);
+	scene_add_ghosts(scene, state, &next, true);
 }
 
 static void scene_place_cursor(struct scene *scene, struct list_state *list)
@@ -280,6 +282,11 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 		scene_make_sessions(scene, state, matches->filter);
 	scene_place_cursor(scene, &state->lists[state->view]);
 	return scene;
+}
+
+void scene_follow(struct scene *scene, struct state *state)
+{
+	scene_place_cursor(scene, &state->lists[state->view]);
 }
 
 void scene_free(struct scene *owned)

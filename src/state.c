@@ -75,6 +75,25 @@ void state_complain(struct state *state, const struct err *err, size_t position)
 	state->prompt.complaint_at = position;
 }
 
+void state_use_filter(struct state *state, const char *terms)
+{
+	size_t length = strlen(terms), tail = strlen(state->user_term);
+	/* The user menu's term is kept apart, so that the filter can be edited without it. */
+	if (tail > 0 && length >= tail && strcmp(terms + length - tail, state->user_term) == 0)
+		length -= tail;
+	while (length > 0 && terms[length - 1] == ' ')
+		length--;
+	snprintf(state->filter, sizeof state->filter, "%.*s", (int)length, terms);
+	prompt_close(&state->prompt);
+}
+
+void state_use_search(struct state *state, const char *terms)
+{
+	snprintf(state->search, sizeof state->search, "%s", terms);
+	state->search_jump = *terms != '\0';
+	prompt_close(&state->prompt);
+}
+
 void state_fold(struct state *state, struct row_key key, bool open)
 {
 	uint32_t low = 0, high = state->fold_count;
@@ -168,10 +187,10 @@ static void state_note_line(struct state *state, const struct scene *old, uint32
 			    int64_t now)
 {
 	struct row_key key = old->lines[line].key;
-	bool under_cursor = line == old->cursor;
 	bool ended = key.kind == FOREST_SESSION &&
 		     snapshot_find(frame->snapshot, (struct identity){ key.pid, key.start }) == SNAPSHOT_NO_INDEX;
-	bool left = key.kind == FOREST_SESSION && state->view == VIEW_TREE && under_cursor && !ended &&
+	bool chosen = line == old->cursor && state->lists[state->view].touched;
+	bool left = key.kind == FOREST_SESSION && state->view == VIEW_TREE && chosen && !ended &&
 		    graph_find_pid(frame->graph, key.pid) == GRAPH_NONE;
 	if ((!ended && !left) || old->lines[line].kind == SCENE_GHOST)
 		return;
@@ -185,7 +204,8 @@ static void state_note_line(struct state *state, const struct scene *old, uint32
 		ghost->last_sibling = old->forest->items[item].last_sibling;
 	}
 	ghost_take_cells(ghost, &row, state->ascii);
-	ghost_set_cell(ghost, COLUMN_STATE, ended ? "has ended" : "waits no more");
+	bool waited = item != FOREST_NONE && old->forest->items[item].wait != WHEN_NONE;
+	ghost_set_cell(ghost, COLUMN_STATE, ended ? "has ended" : waited ? "waits no more" : "blocks no more");
 }
 
 static void state_note_lines(struct state *state, const struct scene *old, const struct frame *frame, int64_t now)
@@ -196,7 +216,7 @@ static void state_note_lines(struct state *state, const struct scene *old, const
 }
 
 /* What became of a member of a deadlock that is over. */
-static const char *member_fate(const struct frame *frame, struct identity id)
+static const char *member_fate(const struct frame *old, const struct frame *frame, struct identity id)
 {
 	uint32_t index = snapshot_find(frame->snapshot, id);
 	if (index == SNAPSHOT_NO_INDEX)
@@ -205,7 +225,12 @@ static const char *member_fate(const struct frame *frame, struct identity id)
 		return "failed";
 	uint32_t node = frame->graph->session_node[index];
 	bool waits = node != GRAPH_NONE && frame->graph->nodes[node].wait_count > 0;
-	return waits ? "still waits" : "goes on";
+	if (waits)
+		return "still waits";
+	uint32_t before = snapshot_find(old->snapshot, id);
+	bool same = before != SNAPSHOT_NO_INDEX &&
+		    old->snapshot->sessions[before].xact_start == frame->snapshot->sessions[index].xact_start;
+	return same ? "goes on" : "transaction over";
 }
 
 static void state_note_member(struct state *state, const struct scene *old, uint32_t item, uint32_t line,
@@ -221,7 +246,7 @@ static void state_note_member(struct state *state, const struct scene *old, uint
 	ghost_take_cells(ghost, &row, state->ascii);
 	if (member->kind == FOREST_SESSION)
 		ghost_set_cell(ghost, COLUMN_STATE,
-			       member_fate(frame, (struct identity){ member->key.pid, member->key.start }));
+			       member_fate(old->frame, frame, (struct identity){ member->key.pid, member->key.start }));
 }
 
 static bool cycle_lives(const struct frame *frame, struct row_key key)

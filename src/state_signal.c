@@ -68,7 +68,7 @@ static bool may_ask(const struct state *state, struct err *err)
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
 {
 	struct err err;
-	uint32_t session;
+	uint32_t session = SNAPSHOT_NO_INDEX;
 	bool frozen = state->frozen;
 	if (!may_ask(state, &err) || !pick_target(state, scene, &session, &err) ||
 	    !question_open(&state->question, verb, scene->frame, session, frozen, &err)) {

@@ -98,15 +98,15 @@ main() {
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi
-    echo "pglocktop needs these Debian packages, which are not installed: ${missing[*]}"
     if [ "$(id -u)" -eq 0 ]; then
-        echo "Installing them with apt-get."
+        echo "Installing with apt-get what pglocktop needs: ${missing[*]}"
         install_missing "${missing[@]}"
     elif command -v sudo >/dev/null; then
-        echo "Installing them with apt-get, through sudo."
+        echo "pglocktop needs Debian packages that are not installed; sudo may ask for your password."
         sudo "$PWD/tests/install-dependencies.sh" "$set"
     else
-        echo "Neither root nor sudo is at hand. As root, run:" >&2
+        echo "pglocktop needs Debian packages that are not installed: ${missing[*]}" >&2
+        echo "There is no sudo to install them with. As root, run:" >&2
         echo "  $PWD/tests/install-dependencies.sh $set" >&2
         return 1
     fi

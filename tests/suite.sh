@@ -73,11 +73,31 @@ run_all_builds() {
     wrapper=
 }
 
+run_fuzzers() {
+    local source fuzzer
+
+    if ! command -v clang >/dev/null || ! compgen -G 'tests/fuzz/*.c' >/dev/null; then
+        echo "left out: the fuzzers (clang is not installed)"
+        return
+    fi
+    echo "== the fuzzers, 3 seconds each"
+    make -j"$jobs" fuzz-programs || echo "0 1" >>"$counts"
+    for source in tests/fuzz/*.c; do
+        fuzzer=$(basename "$source" .c)
+        if tests/fuzz.sh "$build" "$fuzzer" 3; then
+            echo "1 0" >>"$counts"
+        else
+            echo "0 1" >>"$counts"
+        fi
+    done
+}
+
 wrapper=
 rooms=$(rooms | xargs)
 if run_build "the plain build" "$build" "$rooms"; then
     if [ "${1:-}" = all ]; then
         run_all_builds
+        run_fuzzers
     fi
     echo "== the house"
     PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh

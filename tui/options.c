@@ -335,7 +335,7 @@ void options_add_help(struct strbuf *out)
 		[OPTIONS_PRINT] = "Printing:",
 		[OPTIONS_OTHER] = "Other:",
 	};
-	strbuf_add_string(out, "pglocktop shows who blocks whom in PostgreSQL, and ends the blocker once you said yes\n"
+	strbuf_add_string(out, "pglocktop shows who blocks whom in PostgreSQL, and ends a blocker if you say so.\n"
 			       "Usage: pglocktop [OPTION]... [DBNAME [USERNAME]]\n");
 	enum options_group group = OPTIONS_GROUP_COUNT;
 	for (size_t i = 0; i < option_row_count; i++) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Room for the pieces of one line, with the gap between them. */
-enum { GAP = 3, SPARK_CELLS = 12 };
+enum { GAP = 2, SPARK_CELLS = 12 };
 
 static int segments_width(const struct canvas *canvas, const struct segment *segments, int count)
 {

@@ -136,6 +136,12 @@ void view_draw_quiet(struct canvas *canvas, const struct view_context *context)
 {
 	const struct layout *layout = &context->layout;
 	int y = layout->titles_y >= 0 ? layout->titles_y : layout->list_y, end = layout->query_y;
+	int ghosts = (int)context->scene->line_count;
+	/* What has just ended, and a deadlock that is over, keep the last lines. */
+	if (ghosts > 0 && ghosts < (end - y) / 2) {
+		end -= ghosts;
+		view_draw_list(canvas, context, end--, ghosts, 0);
+	}
 	struct segment segments[2];
 	struct strbuf text = STRBUF_INIT;
 	if (end - y > 6)

@@ -80,6 +80,9 @@ struct column_value {
 struct column_value column_get(const struct column *column, const struct column_row *row, bool ascii,
 			       struct strbuf *text);
 
+/* The order of two texts: bytes, but runs of digits by their value, so that pid 8008 comes before 10017. */
+int column_compare_texts(const char *a, const char *b);
+
 /*
  * As it is shown: numbers and ages formatted, "-" and "?" for what is missing. Hostile still.
  * The age of a wait whose start the server does not tell is drawn as "waits ≤3s" (ASCII "<="): the wait is not older

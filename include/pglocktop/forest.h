@@ -45,7 +45,8 @@ struct forest_item {
 	bool last_sibling;
 	enum edge_kind edge; /* to the parent; EDGE_HARD for roots and a cycle's members */
 	int64_t wait; /* its own wait; WHEN_NONE */
-	int64_t behind; /* the longest wait beneath, itself excluded; WHEN_NONE */
+	int64_t behind; /* the longest wait beneath, itself excluded; of a cycle's member also the others' waits;
+			   WHEN_NONE */
 	int64_t wait_sum; /* all waits beneath and its own, summed: the default order, longest first */
 };
 

@@ -33,7 +33,7 @@ struct scene {
 	bool *found; /* by snapshot session: the search found it; NULL: no search */
 	uint32_t found_count;
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
-	bool nobody_waits; /* the tree view has nothing to show */
+	bool nobody_waits; /* the tree view has no more to show than ghosts */
 };
 
 /* What a filter's and a search's runs found (filter.h); NULL: none. */
@@ -48,6 +48,9 @@ struct scene_matches {
 struct scene *scene_new(struct state *state, const struct frame *frame, const struct scene_matches *matches,
 			uint32_t list_height);
 void scene_free(struct scene *owned);
+
+/* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
+void scene_follow(struct scene *scene, struct state *state);
 
 /* The forest's item on a line of the tree, or FOREST_NONE. */
 uint32_t scene_item_at(const struct scene *scene, uint32_t line);

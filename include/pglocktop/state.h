@@ -159,6 +159,10 @@ void state_say(struct state *state, enum message_kind kind, int64_t now, const c
 struct effect *state_effect(struct state *state, enum effect_kind kind, const char *text);
 void state_clear_effects(struct state *state);
 
+/* The terms compiled and are in use as soon as they have been matched: the prompt closes. */
+void state_use_filter(struct state *state, const char *terms);
+void state_use_search(struct state *state, const char *terms);
+
 /* An entered filter or search could not be used: its prompt stays open and says why and where. */
 void state_complain(struct state *state, const struct err *err, size_t position);
 

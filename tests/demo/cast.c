@@ -248,8 +248,17 @@ static bool player_has_due(const struct player *player)
 	return player->state == PLAYER_AWAY || player->state == PLAYER_WAITING;
 }
 
+/* Whoever is in the midst of long work is called off: nobody is to wait for it. */
+static void stage_call_off(struct stage *stage)
+{
+	PQclear(PQexec(stage->director,
+		       "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"));
+}
+
 static void stage_set(struct stage *stage, bool clear)
 {
+	if (clear)
+		stage_call_off(stage);
 	stage->clear = clear;
 	stage->began = clock_ms();
 	for (size_t i = 0; i < cast_part_count; i++) {

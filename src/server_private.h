@@ -1,0 +1,303 @@
+/*
+ * server_private.h - the parts of the live source, and what they share.
+ *
+ * Two threads know a struct server. The caller's has the two queues and nothing else (server_queue.c). All the rest is
+ * the sampler thread's own: it connects (server_connect.c), warms the connection up (server_warm.c), and then lives
+ * in one loop (server.c) that sends signals (server_signal.c) ahead of refreshes (server_refresh.c), whose names come
+ * by separate statements (server_names.c). Every statement goes through an exchange (server_exchange.c), the one place
+ * that waits for an answer.
+ */
+#ifndef PGLOCKTOP_SERVER_PRIVATE_H
+#define PGLOCKTOP_SERVER_PRIVATE_H
+
+#include "pglocktop/privilege.h"
+#include "pglocktop/source.h"
+#include "rows.h"
+#include "server_query.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+
+#define MILLISECOND INT64_C(1000)
+
+/* ---- the two queues: server_queue.c ---- */
+
+struct server_command {
+	struct server_command *next;
+	enum { SERVER_COMMAND, SERVER_PASSWORD, SERVER_STOP } kind;
+	struct source_command command;
+	char *password; /* SERVER_PASSWORD; NULL: none was given */
+};
+
+struct server_news {
+	struct server_news *next;
+	struct news news;
+};
+
+struct server_queues {
+	pthread_mutex_t mutex;
+	int command_fd, news_fd; /* eventfds: readable while their queue is not empty */
+	struct server_command *commands, **last_command;
+	struct server_news *news, **last_news;
+};
+
+bool queues_init(struct server_queues *queues, struct err *err) MUST_CHECK;
+void queues_release(struct server_queues *queues);
+void queues_send(struct server_queues *queues, const struct server_command *command);
+struct server_command *queues_receive(struct server_queues *queues); /* all there are, in order; the caller's */
+void server_command_free(struct server_command *owned);
+/* A frame takes the place of an undelivered one, at the end of the queue. */
+void queues_publish(struct server_queues *queues, const struct news *news);
+struct news queues_take(struct server_queues *queues);
+
+/* ---- what commands have left to do ---- */
+
+/* A signal from its command to its last news. */
+struct signal_job {
+	struct signal_job *next;
+	struct signal_request request;
+	int64_t received_at, sent_at; /* monotonic; sent_at WHEN_NONE: not yet */
+	int64_t next_look, look_pause; /* once sent: when to look at the target again */
+	int32_t waiting_before;
+};
+
+struct agenda {
+	bool stop;
+	bool frozen;
+	bool refresh; /* now, not at the next interval */
+	bool password_answered;
+	char *password; /* as typed; wiped once connected */
+	int64_t interval;
+	struct identity selected;
+	struct signal_job *to_send; /* in order */
+	struct signal_job *watched; /* sent; what becomes of the target? */
+};
+
+/* ---- statements on their way: server_exchange.c ---- */
+
+typedef bool (*row_handler)(void *context, const struct row_field *fields, struct err *err);
+
+struct exchange_item {
+	const char *name; /* for the screen: what does not answer */
+	enum query_id query;
+	bool prepares; /* it is the PREPARE of `query` */
+	bool syncs; /* it ends its group: an error skips the rest of a group, and no more */
+	int columns;
+	row_handler handle;
+	void *context;
+	bool failed;
+	struct err err;
+	uint32_t rows;
+};
+
+enum { EXCHANGE_MAX = 96, EXCHANGE_COLUMNS = 24, EXCHANGE_BUFFER = 256 };
+
+struct exchange {
+	struct exchange_item items[EXCHANGE_MAX];
+	unsigned count, current;
+	bool in_flight;
+	bool broken; /* it could not be sent */
+	bool awaits_sync;
+	bool announced; /* that no answer has come for a while */
+	bool guarded; /* it is a signal's own statement: never cancelled for the sake of another */
+	bool patient; /* its silence is no reason to give the connection up */
+	bool preempted; /* cancelled, so that a signal may go first */
+	int cancel_fd; /* -1, or readable when the helper's PQcancel has returned */
+	int64_t cancelled_at;
+	int64_t started_at, last_byte_at;
+};
+
+enum exchange_end {
+	EXCHANGE_DONE, /* every item has its answer or its error */
+	EXCHANGE_PENDING, /* not all have, at the deadline; wait again */
+	EXCHANGE_LOST, /* the connection: server->loss says why */
+	EXCHANGE_STOPPED /* the caller of the source wants it to end */
+};
+
+/* ---- names: server_names.c ---- */
+
+struct name_entry {
+	uint32_t database; /* of a relation; 0 for roles and databases */
+	uint32_t oid;
+	bool found; /* false: the server knows none such, as yet */
+	int64_t loaded_at; /* monotonic */
+	char *name; /* NULL unless found */
+	char *extra; /* a relation's table, a database's encoding; NULL */
+	char kind; /* of a relation */
+	bool superuser, privileges; /* of a role */
+};
+
+/* Sorted by database and oid. */
+struct name_cache {
+	struct name_entry *entries;
+	size_t count, capacity;
+};
+
+/* The relations that a snapshot's locks name, sorted; in its arena. */
+struct relation_key {
+	uint32_t database, oid;
+	bool waited;
+};
+
+struct name_keys {
+	struct relation_key *relations;
+	uint32_t count;
+};
+
+struct names {
+	struct name_cache roles, databases, relations;
+	struct name_cache incoming_roles, incoming_databases, incoming_relations; /* of the statements under way */
+	int64_t retry_at; /* after a failure; monotonic */
+	int64_t refreshed_at; /* monotonic; WHEN_NONE: never */
+	bool own_known;
+	char *own_name;
+	bool own_superuser, own_sees_all, own_signals, own_signals_autovacuum;
+	uint32_t own_database; /* oid */
+};
+
+/* ---- the source ---- */
+
+/* How long to wait for what; the tests shorten some. */
+struct server_limits {
+	int64_t first_statement; /* SELECT 1 */
+	int64_t silence; /* no byte of an answer: the connection is given up */
+	int64_t announce; /* no answer: the screen is told since when */
+	int64_t preempt; /* a statement under way is left this long before it is cancelled for a signal */
+	int64_t unsent; /* a signal that could not be sent until then is not sent */
+	int64_t unanswered; /* a signal's statement: its outcome is unknown then */
+	int64_t watch; /* a signalled session is looked at for so long */
+	int64_t names, names_once; /* a frame waits for its names */
+	int64_t settle_once; /* for the order of all queues */
+};
+
+extern const struct server_limits server_limits_default;
+
+struct server_facts {
+	bool known;
+	char *system_identifier; /* NULL where it may not be read */
+	int64_t started_at;
+	int64_t deadlock_timeout;
+	int32_t max_connections, reserved_connections;
+	int32_t own_pid;
+	bool pooled;
+	bool in_recovery;
+};
+
+struct wait_key; /* server_questions.c */
+
+struct server_questions {
+	int32_t *pids; /* sorted */
+	struct wait_key *waits; /* of these pids, in the scan before; same order */
+	uint32_t count;
+	double model; /* what they should cost, microseconds */
+	double scale; /* what they cost in truth, over the model */
+};
+
+struct server {
+	struct source source; /* first: a source pointer is a pointer to its server */
+	struct server_queues queues;
+	pthread_t thread;
+	bool read_only; /* never changes */
+
+	/* The sampler's own from here on. */
+	struct server_options options;
+	struct server_limits limits;
+	struct agenda agenda;
+	struct source_status status;
+	PGconn *conn;
+	struct exchange exchange;
+	struct err loss; /* why the connection was lost */
+	struct err notice; /* the last warning or FATAL that came outside of an answer */
+	bool prepared[QUERY_COUNT];
+	bool was_live; /* once: later troubles are losses */
+	bool live; /* signals can be sent */
+	bool password_given, password_refused;
+	unsigned password_tries;
+	char *password; /* remembered from a lost connection */
+	int version;
+	struct server_facts facts;
+	struct names names;
+	struct decoder *decoder;
+	struct server_questions questions;
+	uint64_t epoch, serial;
+	int64_t scan_time; /* the server's, of the last refresh */
+	int32_t waiting; /* sessions, in the last frame; -1 not known */
+	int64_t deadlocks_at_start, first_taken_at;
+	int64_t next_refresh; /* monotonic */
+	int64_t backoff;
+};
+
+/* server.c */
+void server_set_state(struct server *server, enum source_state state, const char *text);
+void server_publish_status(struct server *server);
+void server_receive_commands(struct server *server);
+void server_begin_epoch(struct server *server); /* another server, or restarted: nothing known holds any more */
+/* Waits for commands or `deadline`; with a connection also for its loss, which is false. */
+bool server_wait(struct server *server, int64_t deadline);
+struct source *server_new_with(const struct server_options *options, const struct server_limits *limits,
+			       struct err *err) MUST_CHECK;
+
+/* server_options.c */
+bool server_check_options(const struct connect_options *options, struct err *err) MUST_CHECK;
+bool server_copy_options(struct server *server, const struct server_options *options);
+void server_free_options(struct server_options *options);
+enum { SERVER_PARAMS = 12 };
+struct server_params {
+	const char *keywords[SERVER_PARAMS], *values[SERVER_PARAMS];
+	unsigned count;
+};
+struct server_params server_connect_params(const struct server *server, const char *connect_timeout);
+/* The option's value on this connection, from wherever libpq took it; malloc'd, NULL: not set. */
+char *server_effective_option(PGconn *conn, const char *keyword);
+/* The last complaint of libpq, in one line. */
+void server_connection_error(const char *message, struct err *err);
+
+/* server_connect.c */
+bool server_connect(struct server *server); /* false: stopped or failed */
+bool server_recover(struct server *server); /* from a loss: waits for the next try; false: stopped or failed */
+void server_forget_passwords(struct server *server);
+void server_disconnect(struct server *server); /* remembers the password for the next connection */
+
+/* server_warm.c */
+bool server_warm(struct server *server); /* false: lost, stopped, or `loss` says what the server cannot do */
+
+/* server_exchange.c */
+int server_cancel_start(PGconn *conn); /* a descriptor, readable when it has returned; -1: it could not be started */
+void exchange_begin(struct server *server);
+void exchange_add_text(struct server *server, const char *name, const char *sql);
+/* Prepares it first where it is not. `params` may be NULL. Rows go to `handle`, which may be NULL. */
+void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
+			void *context);
+void exchange_sync(struct server *server); /* ends a group */
+enum exchange_end exchange_wait(struct server *server, int64_t deadline);
+const struct exchange_item *exchange_failed(const struct exchange *exchange); /* the first; NULL */
+
+/* server_refresh.c */
+bool server_refresh(struct server *server); /* false: lost or stopped */
+
+/* server_questions.c */
+void questions_choose(struct server *server, const struct graph *graph, double budget);
+bool questions_settled(const struct server *server, const struct snapshot *snapshot);
+void questions_accept(struct server *server, struct snapshot *snapshot, struct queue_answer *answers, uint32_t count);
+void questions_measure(struct server *server, int64_t elapsed);
+void questions_release(struct server_questions *questions);
+
+/* server_names.c */
+const char *names_encoding_of(const void *names, uint32_t database);
+struct name_keys names_collect(const struct server *server, const struct snapshot *snapshot);
+/* Begins an exchange for what is not known; false: there is nothing to ask. */
+bool names_ask(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys);
+void names_receive(struct server *server); /* the exchange is done */
+void names_apply(const struct server *server, struct snapshot *snapshot, const struct name_keys *keys);
+void names_add_warm(struct server *server); /* the names' statements, for the warm-up */
+uint32_t names_database_oids(const struct names *names, uint32_t *oids, uint32_t capacity);
+void names_release(struct names *names);
+
+/* server_signal.c */
+void signal_add_job(struct server *server, const struct signal_request *request);
+void signal_refuse_all(struct server *server, const char *why); /* those not sent yet */
+void signal_lose_all(struct server *server, const char *why); /* those whose fate will not be known */
+bool signal_step(struct server *server); /* false: lost or stopped */
+int64_t signal_next_look(const struct server *server); /* monotonic; INT64_MAX: none */
+
+#endif

@@ -1,0 +1,321 @@
+#include "server_query.h"
+
+#include "pglocktop/err.h"
+
+#include <string.h>
+
+/* pg_type.dat */
+enum { INT4_OID = 23, OID_OID = 26, OID_ARRAY_OID = 1028, INT4_ARRAY_OID = 1007, TIMESTAMPTZ_OID = 1184 };
+
+enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17 = 170000, V18 = 180000 };
+
+#define LOCK_COLUMNS                                                                                                   \
+	"select locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid,"       \
+	" virtualtransaction, pid, mode, granted, fastpath, "
+
+#define ACTIVITY_COLUMNS(leader_pid, query_id)                                                                         \
+	"select pid, " leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port,"       \
+	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
+	" backend_xmin, " query_id ", query from pg_catalog.pg_stat_get_activity(null)"
+
+/* The server checks the identity, and that the time is not over, in the very statement that signals. */
+#define GUARDED(function, last)                                                                                        \
+	"select " function "(a.pid) from pg_catalog.pg_stat_get_activity($1) a where a.pid operator(pg_catalog.=) $1"  \
+	" and a.backend_start operator(pg_catalog.=) $2"                                                               \
+	" and pg_catalog.clock_timestamp() operator(pg_catalog.<) " last
+
+#define OWN_ROLE(sees_all, signals_autovacuum)                                                                         \
+	"select r.rolname, r.rolsuper, " sees_all                                                                      \
+	", pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'), " signals_autovacuum                                  \
+	" from pg_catalog.pg_roles r where r.rolname = current_user"
+
+static const struct query queries[] = {
+	{ QUERY_QUESTIONS,
+	  0,
+	  0,
+	  "pg_blocking_pids",
+	  4,
+	  1,
+	  { INT4_ARRAY_OID },
+	  "select p, pg_catalog.pg_blocking_pids(p), pg_catalog.statement_timestamp(), pg_catalog.clock_timestamp()"
+	  " from pg_catalog.unnest($1) p" },
+	{ QUERY_HEAD,
+	  0,
+	  0,
+	  "clock_timestamp",
+	  4,
+	  0,
+	  { 0 },
+	  "select pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(),"
+	  " pg_catalog.pg_postmaster_start_time()" },
+	/*
+	 * Every row, also those that cannot block (fast path, SIReadLock): a session's details and --all-locks list
+	 * what it holds, and leaving them out on the server saves little of the cost.
+	 */
+	{ QUERY_LOCKS,
+	  0,
+	  V14,
+	  "pg_lock_status",
+	  16,
+	  0,
+	  { 0 },
+	  LOCK_COLUMNS "null::pg_catalog.timestamptz from pg_catalog.pg_lock_status()" },
+	{ QUERY_LOCKS,
+	  V14,
+	  0,
+	  "pg_lock_status",
+	  16,
+	  0,
+	  { 0 },
+	  LOCK_COLUMNS "waitstart from pg_catalog.pg_lock_status()" },
+	{ QUERY_ACTIVITY,
+	  0,
+	  V13,
+	  "pg_stat_get_activity",
+	  19,
+	  0,
+	  { 0 },
+	  ACTIVITY_COLUMNS("null::pg_catalog.int4", "null::pg_catalog.int8") },
+	{ QUERY_ACTIVITY,
+	  V13,
+	  V14,
+	  "pg_stat_get_activity",
+	  19,
+	  0,
+	  { 0 },
+	  ACTIVITY_COLUMNS("leader_pid", "null::pg_catalog.int8") },
+	{ QUERY_ACTIVITY, V14, 0, "pg_stat_get_activity", 19, 0, { 0 }, ACTIVITY_COLUMNS("leader_pid", "query_id") },
+	{ QUERY_PREPARED,
+	  0,
+	  0,
+	  "pg_prepared_xact",
+	  5,
+	  0,
+	  { 0 },
+	  "select transaction, gid, prepared, ownerid, dbid from pg_catalog.pg_prepared_xact()" },
+	{ QUERY_TAIL,
+	  0,
+	  0,
+	  "pg_stat_get_db_deadlocks",
+	  3,
+	  1,
+	  { OID_ARRAY_OID },
+	  "select pg_catalog.clock_timestamp(),"
+	  " (select pg_catalog.sum(pg_catalog.pg_stat_get_db_deadlocks(d))::pg_catalog.int8"
+	  " from pg_catalog.unnest($1) d),"
+	  " case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_xact_replay_timestamp() end" },
+	{ QUERY_CANCEL,
+	  0,
+	  0,
+	  "pg_cancel_backend",
+	  1,
+	  4,
+	  { INT4_OID, TIMESTAMPTZ_OID, TIMESTAMPTZ_OID, TIMESTAMPTZ_OID },
+	  GUARDED("pg_catalog.pg_cancel_backend",
+		  "$4") " and a.state operator(pg_catalog.=) 'active' and a.query_start operator(pg_catalog.=) $3" },
+	{ QUERY_TERMINATE,
+	  0,
+	  0,
+	  "pg_terminate_backend",
+	  1,
+	  3,
+	  { INT4_OID, TIMESTAMPTZ_OID, TIMESTAMPTZ_OID },
+	  GUARDED("pg_catalog.pg_terminate_backend", "$3") },
+	{ QUERY_TARGET,
+	  0,
+	  0,
+	  "pg_stat_get_activity(pid)",
+	  4,
+	  1,
+	  { INT4_OID },
+	  "select backend_start, state, query_start, pg_catalog.clock_timestamp()"
+	  " from pg_catalog.pg_stat_get_activity($1)" },
+	{ QUERY_SETTINGS,
+	  0,
+	  V16,
+	  "current_setting",
+	  4,
+	  0,
+	  { 0 },
+	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
+	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4,"
+	  " (pg_catalog.date_part('epoch', pg_catalog.current_setting('deadlock_timeout')::pg_catalog.interval)"
+	  " * 1000000)::pg_catalog.int8, pg_catalog.pg_postmaster_start_time()" },
+	{ QUERY_SETTINGS,
+	  V16,
+	  0,
+	  "current_setting",
+	  4,
+	  0,
+	  { 0 },
+	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
+	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"
+	  " + pg_catalog.current_setting('reserved_connections')::pg_catalog.int4,"
+	  " (pg_catalog.date_part('epoch', pg_catalog.current_setting('deadlock_timeout')::pg_catalog.interval)"
+	  " * 1000000)::pg_catalog.int8, pg_catalog.pg_postmaster_start_time()" },
+	{ QUERY_SYSTEM,
+	  0,
+	  0,
+	  "pg_control_system",
+	  1,
+	  0,
+	  { 0 },
+	  "select system_identifier from pg_catalog.pg_control_system()" },
+	/* Up to 14 membership shows all sessions, from 15 on only inherited privileges do (pgstatfuncs.c). */
+	{ QUERY_OWN_ROLE,
+	  0,
+	  V15,
+	  "pg_roles (own)",
+	  5,
+	  0,
+	  { 0 },
+	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER')", "false") },
+	{ QUERY_OWN_ROLE,
+	  V15,
+	  V18,
+	  "pg_roles (own)",
+	  5,
+	  0,
+	  { 0 },
+	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')", "false") },
+	{ QUERY_OWN_ROLE,
+	  V18,
+	  0,
+	  "pg_roles (own)",
+	  5,
+	  0,
+	  { 0 },
+	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')",
+		   "pg_catalog.pg_has_role('pg_signal_autovacuum_worker', 'USAGE')") },
+	/* pg_get_userbyid() loads the role into the cache that a signal's permission check looks into. */
+	{ QUERY_ROLES,
+	  0,
+	  0,
+	  "pg_roles",
+	  5,
+	  1,
+	  { OID_ARRAY_OID },
+	  "select r.oid, r.rolname, r.rolsuper, pg_catalog.pg_has_role(r.oid, 'USAGE'),"
+	  " pg_catalog.pg_get_userbyid(r.oid) from pg_catalog.pg_roles r where r.oid = any ($1)" },
+	{ QUERY_DATABASES,
+	  0,
+	  0,
+	  "pg_database",
+	  4,
+	  0,
+	  { 0 },
+	  "select d.oid, d.datname, pg_catalog.pg_encoding_to_char(d.encoding),"
+	  " d.datname = pg_catalog.current_database() from pg_catalog.pg_database d" },
+	/* An index has its table's name with it; a TOAST table bears its table's oid in its name. */
+	{ QUERY_RELATIONS,
+	  0,
+	  0,
+	  "pg_class",
+	  5,
+	  1,
+	  { OID_ARRAY_OID },
+	  "select c.oid, c.relisshared, case when n.nspname = 'public' then '' else"
+	  " pg_catalog.quote_ident(n.nspname) || '.' end || pg_catalog.quote_ident(c.relname), c.relkind,"
+	  " (select case when tn.nspname = 'public' then '' else pg_catalog.quote_ident(tn.nspname) || '.' end"
+	  " || pg_catalog.quote_ident(t.relname) from pg_catalog.pg_class t"
+	  " join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace where t.oid <> c.oid and t.oid ="
+	  " case when n.nspname ~ '^pg_toast' and c.relname ~ '^pg_toast_[0-9]{1,10}(_index)?$'"
+	  " then pg_catalog.substring(c.relname::pg_catalog.text, '[0-9]+')::pg_catalog.oid"
+	  " else i.indrelid end)"
+	  " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+	  " left join pg_catalog.pg_index i on i.indexrelid = c.oid where c.oid = any ($1)" },
+};
+
+const struct query *query_find(enum query_id id, int version)
+{
+	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+		const struct query *query = &queries[i];
+		if (query->id == id && version >= query->since && (query->before == 0 || version < query->before))
+			return query;
+	}
+	err_die("no statement %d for server version %d", (int)id, version);
+}
+
+static const struct {
+	int since;
+	const char *text;
+} settings[] = {
+	{ 0, "set search_path = ''" },
+	{ 0, "set lock_timeout = '250ms'" },
+	{ 0, "set statement_timeout = '5s'" },
+	{ 0, "set default_transaction_read_only = on" },
+	{ 0, "set idle_in_transaction_session_timeout = '10s'" },
+	{ V14, "set idle_session_timeout = 0" },
+	{ V17, "set transaction_timeout = 0" },
+	{ 110000, "set jit = off" },
+	{ 0, "set max_parallel_workers_per_gather = 0" },
+	{ 0, "set client_min_messages = warning" },
+	{ 0, "set datestyle = 'ISO'" },
+	{ 0, "set timezone = 'UTC'" },
+	{ V15, "set stats_fetch_consistency = none" },
+};
+
+const char *query_setting(unsigned index, int version)
+{
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		if (version >= settings[i].since && index-- == 0)
+			return settings[i].text;
+	return NULL;
+}
+
+/* ---- parameters ---- */
+
+static void write_big_endian(char *bytes, uint64_t value, int length)
+{
+	for (int i = length - 1; i >= 0; i--, value >>= 8)
+		bytes[i] = (char)(value & 0xff);
+}
+
+static void add_value(struct query_params *params, const char *bytes, int length)
+{
+	ensure(params->count < QUERY_MAX_PARAMS);
+	params->values[params->count] = bytes;
+	params->lengths[params->count] = length;
+	params->count++;
+}
+
+void query_add_int32(struct query_params *params, int32_t value)
+{
+	ensure(params->count < QUERY_MAX_PARAMS);
+	write_big_endian(params->bytes[params->count], (uint32_t)value, 4);
+	add_value(params, params->bytes[params->count], 4);
+}
+
+void query_add_int64(struct query_params *params, int64_t value)
+{
+	ensure(params->count < QUERY_MAX_PARAMS);
+	write_big_endian(params->bytes[params->count], (uint64_t)value, 8);
+	add_value(params, params->bytes[params->count], 8);
+}
+
+/* array_recv() in arrayfuncs.c: dimensions, flags, element type, size, lower bound, then length and bytes each. */
+static void add_array(struct query_params *params, const uint32_t *values, uint32_t count, uint32_t type,
+		      struct arena *arena)
+{
+	enum { HEADER = 20, ELEMENT = 8 };
+	char *bytes = arena_alloc(arena, HEADER + (size_t)count * ELEMENT);
+	write_big_endian(bytes, 1, 4);
+	write_big_endian(bytes + 8, type, 4);
+	write_big_endian(bytes + 12, count, 4);
+	write_big_endian(bytes + 16, 1, 4);
+	for (uint32_t i = 0; i < count; i++) {
+		write_big_endian(bytes + HEADER + (size_t)i * ELEMENT, 4, 4);
+		write_big_endian(bytes + HEADER + (size_t)i * ELEMENT + 4, values[i], 4);
+	}
+	add_value(params, bytes, HEADER + (int)count * ELEMENT);
+}
+
+void query_add_int32_array(struct query_params *params, const int32_t *values, uint32_t count, struct arena *arena)
+{
+	add_array(params, (const uint32_t *)values, count, INT4_OID, arena);
+}
+
+void query_add_oid_array(struct query_params *params, const uint32_t *values, uint32_t count, struct arena *arena)
+{
+	add_array(params, values, count, OID_OID, arena);
+}

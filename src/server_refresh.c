@@ -1,0 +1,338 @@
+#include "server_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 5 };
+
+/* Of the last scans' server time, for questions about the order of queues. */
+#define QUESTIONS_SHARE 0.1
+
+/* One reading on its way. */
+struct scan {
+	struct server *server;
+	struct frame *frame;
+	struct row_reader reader;
+	struct queue_answer *answers;
+	size_t answer_count, answer_capacity;
+	int64_t questions_from, questions_until, head_at, tail_at; /* the server's clock */
+	int64_t replayed_at;
+	int32_t own_pid;
+};
+
+/* ---- rows ---- */
+
+static bool handle_question(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct arena *arena = scan->reader.arena;
+	struct queue_answer answer;
+	if (!rows_parse_answer(arena, fields, &answer, err) ||
+	    !rows_take_int64(fields[2], "statement_timestamp", &scan->questions_from, err) ||
+	    !rows_take_int64(fields[3], "clock_timestamp", &scan->questions_until, err))
+		return false;
+	scan->answers = arena_grow(arena, scan->answers, &scan->answer_capacity, scan->answer_count + 1, sizeof answer);
+	scan->answers[scan->answer_count++] = answer;
+	return true;
+}
+
+static bool handle_head(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct server_info *info = &scan->frame->snapshot->server;
+	return rows_take_int32(fields[0], "pg_backend_pid", &scan->own_pid, err) &&
+	       rows_take_int64(fields[1], "clock_timestamp", &scan->head_at, err) &&
+	       rows_take_bool(fields[2], "pg_is_in_recovery", &info->in_recovery, err) &&
+	       rows_take_int64(fields[3], "pg_postmaster_start_time", &info->started_at, err);
+}
+
+static bool handle_lock(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct lock lock;
+	if (!rows_parse_lock(&scan->reader, fields, &lock, err))
+		return false;
+	snapshot_add_lock(scan->frame->snapshot, &lock);
+	scan->frame->snapshot->cost.lock_rows++;
+	return true;
+}
+
+static bool handle_session(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct session session;
+	if (!rows_parse_session(&scan->reader, fields, &session, err))
+		return false;
+	snapshot_add_session(scan->frame->snapshot, &session);
+	scan->frame->snapshot->cost.activity_rows++;
+	return true;
+}
+
+static bool handle_prepared(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct prepared prepared;
+	if (!rows_parse_prepared(&scan->reader, fields, &prepared, err))
+		return false;
+	snapshot_add_prepared(scan->frame->snapshot, &prepared);
+	return true;
+}
+
+static bool handle_tail(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	return rows_take_int64(fields[0], "clock_timestamp", &scan->tail_at, err) &&
+	       rows_take_optional_int64(fields[1], "deadlocks", &scan->frame->snapshot->deadlocks, err) &&
+	       rows_take_optional_int64(fields[2], "replay time", &scan->replayed_at, err);
+}
+
+/* ---- one round trip ---- */
+
+static void add_questions(struct server *server, struct scan *scan)
+{
+	struct query_params params = { .count = 0 };
+	if (server->questions.count == 0)
+		return;
+	query_add_int32_array(&params, server->questions.pids, server->questions.count, scan->reader.arena);
+	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_question, scan);
+}
+
+/* The questions first: their answers then lie between the scan before and this one. */
+static void ask(struct server *server, struct scan *scan)
+{
+	uint32_t databases[DATABASES_COUNTED];
+	uint32_t count = names_database_oids(&server->names, databases, DATABASES_COUNTED - 1);
+	struct query_params params = { .count = 0 };
+	databases[count++] = 0; /* shared objects' */
+	exchange_begin(server);
+	add_questions(server, scan);
+	exchange_add_query(server, QUERY_HEAD, NULL, handle_head, scan);
+	exchange_add_query(server, QUERY_LOCKS, NULL, handle_lock, scan);
+	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
+	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
+	query_add_oid_array(&params, databases, count, scan->reader.arena);
+	exchange_add_query(server, QUERY_TAIL, &params, handle_tail, scan);
+	exchange_sync(server);
+}
+
+static int64_t cpu_time(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * WHEN_SECOND + used.tv_nsec / 1000;
+}
+
+static void fill_cost(struct scan *scan)
+{
+	struct frame *frame = scan->frame;
+	struct server *server = scan->server;
+	int64_t asking = scan->questions_until - scan->questions_from;
+	frame->received_at = when_monotonic();
+	frame->snapshot->cost.round_trip = frame->received_at - server->exchange.started_at;
+	frame->snapshot->cost.server = scan->tail_at - scan->head_at + asking;
+	server->scan_time = scan->tail_at - scan->head_at;
+	if (scan->answer_count > 0)
+		questions_measure(server, asking);
+}
+
+static void fill_server(struct scan *scan)
+{
+	struct server *server = scan->server;
+	struct snapshot *snapshot = scan->frame->snapshot;
+	struct server_info *info = &snapshot->server;
+	const struct server_facts *facts = &server->facts;
+	const char *version = PQparameterStatus(server->conn, "server_version");
+	info->host = arena_string(snapshot->arena, PQhost(server->conn));
+	info->port = (int)strtol(PQport(server->conn), NULL, 10);
+	info->database = arena_string(snapshot->arena, PQdb(server->conn));
+	info->version_num = server->version;
+	info->version = version ? arena_bytes(snapshot->arena, version, strcspn(version, " ")) : "";
+	info->deadlock_timeout = facts->deadlock_timeout;
+	info->max_connections = facts->max_connections;
+	info->slots_for_all = facts->max_connections - facts->reserved_connections;
+	info->system_identifier =
+		facts->system_identifier ? arena_string(snapshot->arena, facts->system_identifier) : NULL;
+	info->pooled = facts->pooled;
+	if (info->in_recovery && scan->replayed_at != WHEN_NONE)
+		info->replay_lag = when_age(scan->tail_at, scan->replayed_at);
+}
+
+/* Behind a pooler the backend, and even the server, may be another one at each reading. */
+static void note_backend(struct scan *scan)
+{
+	struct server *server = scan->server;
+	struct server_facts *facts = &server->facts;
+	if (facts->own_pid != 0 && facts->own_pid != scan->own_pid)
+		facts->pooled = true;
+	facts->own_pid = scan->own_pid;
+	if (facts->started_at != scan->frame->snapshot->server.started_at) {
+		facts->started_at = scan->frame->snapshot->server.started_at;
+		server_begin_epoch(server);
+	}
+}
+
+static void fill_totals(struct scan *scan)
+{
+	struct server *server = scan->server;
+	struct snapshot *snapshot = scan->frame->snapshot;
+	snapshot->taken_at = scan->head_at;
+	if (server->first_taken_at == WHEN_NONE)
+		server->first_taken_at = scan->head_at;
+	if (server->deadlocks_at_start < 0)
+		server->deadlocks_at_start = snapshot->deadlocks;
+	snapshot->source_started_at = server->first_taken_at;
+	snapshot->deadlocks_at_start = server->deadlocks_at_start;
+}
+
+static void build(struct scan *scan)
+{
+	struct snapshot *snapshot = scan->frame->snapshot;
+	fill_cost(scan);
+	note_backend(scan);
+	fill_server(scan);
+	fill_totals(scan);
+	snapshot_finish(snapshot);
+	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
+	scan->frame->graph = graph_new(snapshot);
+}
+
+enum scan_end { SCAN_DONE, SCAN_FAILED, SCAN_OVER };
+
+static void note_failure(struct server *server)
+{
+	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	if (server->exchange.preempted) {
+		server->agenda.refresh = true;
+		return;
+	}
+	/* A pooler has given us a backend that knows none of our statements. */
+	bool forgotten = strcmp(failed->err.sqlstate, "26000") == 0;
+	if (forgotten)
+		memset(server->prepared, 0, sizeof server->prepared);
+	snprintf(server->status.text, sizeof server->status.text, "%s: %.400s", failed->name,
+		 forgotten ? "through a pooler: connect to the server itself" : failed->err.text);
+	server_publish_status(server);
+}
+
+/* A new frame, or why not. The last one stays what is shown. */
+static enum scan_end scan_server(struct server *server, struct frame **frame)
+{
+	int64_t cpu = cpu_time();
+	struct scan scan = { .server = server, .frame = frame_new(), .replayed_at = WHEN_NONE };
+	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
+	ask(server, &scan);
+	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
+		build(&scan);
+		scan.frame->snapshot->cost.client = cpu_time() - cpu;
+		*frame = scan.frame;
+		return SCAN_DONE;
+	}
+	frame_free(scan.frame);
+	if (end != EXCHANGE_DONE)
+		return SCAN_OVER;
+	note_failure(server);
+	return SCAN_FAILED;
+}
+
+/* ---- until the order of the queues is settled ---- */
+
+static double question_budget(const struct server *server)
+{
+	if (server->options.once)
+		return (double)server->limits.settle_once;
+	return (double)server->scan_time * QUESTIONS_SHARE;
+}
+
+/* Where the graph asks for what was not asked, once more; live at most one round trip more. */
+static enum scan_end settle(struct server *server, struct frame **frame)
+{
+	int rounds = server->options.once ? ROUNDS_ONCE : ROUNDS_LIVE;
+	int64_t deadline = when_monotonic() + server->limits.settle_once;
+	enum scan_end end = scan_server(server, frame);
+	while (end == SCAN_DONE) {
+		questions_choose(server, (*frame)->graph, question_budget(server));
+		bool settled = questions_settled(server, (*frame)->snapshot);
+		if (settled || --rounds == 0 || when_monotonic() >= deadline || server->agenda.to_send)
+			return end;
+		struct frame *before = *frame;
+		end = scan_server(server, frame);
+		if (end == SCAN_DONE)
+			(*frame)->snapshot->cost.client += before->snapshot->cost.client;
+		if (end == SCAN_DONE)
+			(*frame)->snapshot->cost.server += before->snapshot->cost.server;
+		if (end == SCAN_FAILED) {
+			*frame = before;
+			return SCAN_DONE;
+		}
+		frame_free(before);
+	}
+	return end;
+}
+
+/* ---- names, and handing over ---- */
+
+/* False: lost or stopped. */
+static bool wait_for_names(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys)
+{
+	const struct server_limits *limits = &server->limits;
+	bool once = server->options.once;
+	int64_t deadline = when_monotonic() + (once ? limits->names_once : limits->names);
+	while (names_ask(server, snapshot, keys)) {
+		enum exchange_end end = exchange_wait(server, deadline);
+		if (end != EXCHANGE_DONE)
+			return end == EXCHANGE_PENDING;
+		names_receive(server);
+		if (!once)
+			break;
+	}
+	return true;
+}
+
+static void publish(struct server *server, struct frame *owned)
+{
+	struct news news = { .kind = NEWS_FRAME, .frame = owned };
+	owned->serial = ++server->serial;
+	owned->server_epoch = server->epoch;
+	server->waiting = (int32_t)owned->graph->waiting_sessions;
+	if (server->status.text[0]) {
+		server->status.text[0] = '\0';
+		server_publish_status(server);
+	}
+	if (server->agenda.frozen)
+		frame_free(owned);
+	else
+		queues_publish(&server->queues, &news);
+}
+
+static bool hand_over(struct server *server, struct frame *owned)
+{
+	int64_t cpu = cpu_time();
+	struct name_keys keys = names_collect(server, owned->snapshot);
+	bool alive = wait_for_names(server, owned->snapshot, &keys);
+	names_apply(server, owned->snapshot, &keys);
+	owned->snapshot->cost.client += cpu_time() - cpu;
+	publish(server, owned);
+	if (!alive || !server->exchange.in_flight)
+		return alive;
+	/* The names that did not come in time are in the next frame. */
+	if (exchange_wait(server, INT64_MAX) != EXCHANGE_DONE)
+		return false;
+	names_receive(server);
+	return true;
+}
+
+bool server_refresh(struct server *server)
+{
+	struct frame *frame = NULL;
+	int64_t started = when_monotonic();
+	server->agenda.refresh = false;
+	enum scan_end end = settle(server, &frame);
+	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED;
+	/* Never more than half of the time, however long the server takes. */
+	int64_t now = when_monotonic();
+	int64_t by_interval = started + server->agenda.interval, by_effort = now + (now - started);
+	server->next_refresh = by_interval > by_effort ? by_interval : by_effort;
+	return alive;
+}

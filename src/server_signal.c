@@ -1,0 +1,322 @@
+#include "server_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_LOOK (10 * MILLISECOND)
+
+/* ---- jobs and their news ---- */
+
+void signal_add_job(struct server *server, const struct signal_request *request)
+{
+	struct signal_job *job = calloc(1, sizeof *job);
+	struct signal_job **link = &server->agenda.to_send;
+	if (!job)
+		err_die("out of memory (a signal)");
+	job->request = *request;
+	job->received_at = when_monotonic();
+	job->sent_at = WHEN_NONE;
+	job->waiting_before = -1;
+	while (*link)
+		link = &(*link)->next;
+	*link = job;
+}
+
+static void report(struct server *server, const struct signal_job *job, enum signal_outcome outcome,
+		   const struct err *why)
+{
+	struct news news = { .kind = NEWS_SIGNAL };
+	news.signal.request = job->request;
+	news.signal.outcome = outcome;
+	news.signal.elapsed = job->sent_at == WHEN_NONE ? WHEN_NONE : when_monotonic() - job->sent_at;
+	news.signal.waiting_before = job->waiting_before;
+	news.signal.waiting_after = -1;
+	if (why) {
+		snprintf(news.signal.text, sizeof news.signal.text, "%.500s", why->text);
+		snprintf(news.signal.sqlstate, sizeof news.signal.sqlstate, "%s", why->sqlstate);
+	}
+	queues_publish(&server->queues, &news);
+}
+
+static void drop_all(struct server *server, struct signal_job **jobs, enum signal_outcome outcome, const char *why)
+{
+	struct err err;
+	err_set(&err, "%s", why);
+	while (*jobs) {
+		struct signal_job *job = *jobs;
+		*jobs = job->next;
+		report(server, job, outcome, &err);
+		free(job);
+	}
+}
+
+void signal_refuse_all(struct server *server, const char *why)
+{
+	drop_all(server, &server->agenda.to_send, SIGNAL_NOT_SENT, why);
+}
+
+void signal_lose_all(struct server *server, const char *why)
+{
+	signal_refuse_all(server, why);
+	drop_all(server, &server->agenda.watched, SIGNAL_UNKNOWN, why);
+}
+
+int64_t signal_next_look(const struct server *server)
+{
+	int64_t next = INT64_MAX;
+	for (const struct signal_job *job = server->agenda.watched; job; job = job->next)
+		if (job->next_look < next)
+			next = job->next_look;
+	return next;
+}
+
+/* ---- looking at the target ---- */
+
+struct target {
+	bool there; /* a session with this pid */
+	bool active;
+	int64_t backend_start, query_start, clock;
+};
+
+static bool handle_target(void *context, const struct row_field *fields, struct err *err)
+{
+	struct target *target = context;
+	*target = (struct target){ .there = true, .backend_start = WHEN_NONE, .query_start = WHEN_NONE };
+	target->active = fields[1].length == 6 && memcmp(fields[1].data, "active", 6) == 0;
+	return rows_take_optional_int64(fields[0], "backend_start", &target->backend_start, err) &&
+	       rows_take_optional_int64(fields[2], "query_start", &target->query_start, err) &&
+	       rows_take_int64(fields[3], "clock_timestamp", &target->clock, err);
+}
+
+/* `known` false: it could not be read. False: lost or stopped. */
+static bool look_at_target(struct server *server, int32_t pid, struct target *target, bool *known)
+{
+	struct query_params params = { .count = 0 };
+	*target = (struct target){ .there = false };
+	query_add_int32(&params, pid);
+	exchange_begin(server);
+	exchange_add_query(server, QUERY_TARGET, &params, handle_target, target);
+	exchange_sync(server);
+	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	*known = end == EXCHANGE_DONE && !exchange_failed(&server->exchange);
+	return end == EXCHANGE_DONE;
+}
+
+static bool has_ended(const struct target *target, const struct signal_request *request)
+{
+	return !target->there || target->backend_start != request->target.backend_start;
+}
+
+static bool has_moved_on(const struct target *target, const struct signal_request *request)
+{
+	return !target->active || target->query_start != request->query_start;
+}
+
+static void explain_guard(const struct target *target, const struct signal_request *request, struct err *why)
+{
+	int32_t pid = request->target.pid;
+	if (!target->there)
+		err_set(why, "%d has ended", pid);
+	else if (has_ended(target, request))
+		err_set(why, "%d has ended, and another session has its pid now", pid);
+	else if (request->verb == SIGNAL_CANCEL && !target->active)
+		err_set(why, "the query of %d had ended", pid);
+	else if (request->verb == SIGNAL_CANCEL && target->query_start != request->query_start)
+		err_set(why, "%d runs another query by now", pid);
+	else if (target->clock >= request->not_after)
+		err_set(why, "the time for it was over before the server came to it");
+	else
+		err_set(why, "%d was not what it should be for a moment", pid);
+}
+
+/* ---- sending ---- */
+
+static bool handle_sent(void *context, const struct row_field *fields, struct err *err)
+{
+	return rows_take_bool(fields[0], "the signal's result", context, err);
+}
+
+/* Nothing that the server would have to be asked for. */
+static bool check_request(const struct server *server, const struct signal_request *request, struct err *why)
+{
+	if (request->server_epoch != server->epoch)
+		return err_set(why, "the server was restarted, or is another one");
+	if (request->target.backend_start == WHEN_NONE)
+		return err_set(why, "its start time is hidden, so nothing would guard the signal");
+	if (request->target.pid <= 0 || request->target.pid == server->facts.own_pid)
+		return err_set(why, "this program's own session is never signalled");
+	return true;
+}
+
+static void send_statement(struct server *server, const struct signal_request *request, bool *sent)
+{
+	bool cancels = request->verb == SIGNAL_CANCEL;
+	struct query_params params = { .count = 0 };
+	query_add_int32(&params, request->target.pid);
+	query_add_int64(&params, request->target.backend_start);
+	if (cancels)
+		query_add_int64(&params, request->query_start);
+	query_add_int64(&params, request->not_after);
+	exchange_begin(server);
+	server->exchange.guarded = true;
+	exchange_add_query(server, cancels ? QUERY_CANCEL : QUERY_TERMINATE, &params, handle_sent, sent);
+	exchange_sync(server);
+}
+
+/* The server was asked, and no signal went out: either it would not, or there was nobody to send it to. */
+static bool report_not_sent(struct server *server, const struct signal_job *job, bool tried)
+{
+	struct err why = server->notice;
+	struct target target;
+	bool known;
+	if (!look_at_target(server, job->request.target.pid, &target, &known)) {
+		err_set(&why, "it was not sent");
+		report(server, job, SIGNAL_NOT_SENT, &why);
+		return false;
+	}
+	if (tried && known && !has_ended(&target, &job->request)) {
+		report(server, job, SIGNAL_REFUSED, &why);
+		return true;
+	}
+	if (known)
+		explain_guard(&target, &job->request, &why);
+	report(server, job, SIGNAL_NOT_SENT, &why);
+	return true;
+}
+
+static void report_error(struct server *server, const struct signal_job *job, const struct err *err)
+{
+	enum signal_outcome outcome = SIGNAL_NOT_SENT;
+	if (strcmp(err->sqlstate, "42501") == 0)
+		outcome = SIGNAL_REFUSED;
+	else if (strcmp(err->sqlstate, "57014") == 0)
+		outcome = SIGNAL_UNKNOWN;
+	report(server, job, outcome, err);
+}
+
+static void watch(struct server *server, struct signal_job *owned)
+{
+	owned->look_pause = FIRST_LOOK;
+	owned->next_look = owned->sent_at + FIRST_LOOK;
+	owned->next = server->agenda.watched;
+	server->agenda.watched = owned;
+}
+
+/* The statement has its answer. Takes the job. False: lost or stopped. */
+static bool conclude_sending(struct server *server, struct signal_job *owned, bool sent)
+{
+	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	bool tried = server->exchange.items[server->exchange.count - 1].rows > 0;
+	bool alive = true;
+	if (!failed && sent) {
+		report(server, owned, SIGNAL_SENT, NULL);
+		watch(server, owned);
+		return true;
+	}
+	owned->sent_at = WHEN_NONE;
+	if (failed)
+		report_error(server, owned, &failed->err);
+	else
+		alive = report_not_sent(server, owned, tried);
+	free(owned);
+	return alive;
+}
+
+static bool send_job(struct server *server, struct signal_job *owned)
+{
+	struct err why;
+	bool sent = false;
+	if (!check_request(server, &owned->request, &why)) {
+		report(server, owned, SIGNAL_NOT_SENT, &why);
+		free(owned);
+		return true;
+	}
+	owned->waiting_before = server->waiting;
+	owned->sent_at = when_monotonic();
+	send_statement(server, &owned->request, &sent);
+	enum exchange_end end = exchange_wait(server, owned->sent_at + server->limits.unanswered);
+	if (end == EXCHANGE_PENDING) {
+		err_set(&why, "no answer: it may have been sent");
+		report(server, owned, SIGNAL_UNKNOWN, &why);
+		end = exchange_wait(server, INT64_MAX);
+	} else if (end == EXCHANGE_LOST) {
+		report(server, owned, SIGNAL_UNKNOWN, &server->loss);
+	}
+	if (end == EXCHANGE_DONE)
+		return conclude_sending(server, owned, sent);
+	free(owned);
+	return false;
+}
+
+/* ---- watching what comes of it ---- */
+
+/* A fresh reading tells how many wait now. */
+static bool report_end(struct server *server, const struct signal_job *job, enum signal_outcome outcome)
+{
+	struct news news = { .kind = NEWS_SIGNAL };
+	news.signal.request = job->request;
+	news.signal.outcome = outcome;
+	news.signal.elapsed = when_monotonic() - job->sent_at;
+	news.signal.waiting_before = job->waiting_before;
+	news.signal.waiting_after = -1;
+	uint64_t serial = server->serial;
+	bool alive = server->agenda.frozen || server_refresh(server);
+	if (server->serial != serial)
+		news.signal.waiting_after = server->waiting;
+	queues_publish(&server->queues, &news);
+	return alive;
+}
+
+static bool find_end(const struct server *server, const struct signal_job *job, const struct target *target,
+		     enum signal_outcome *outcome)
+{
+	if (has_ended(target, &job->request))
+		*outcome = SIGNAL_GONE;
+	else if (job->request.verb == SIGNAL_CANCEL && has_moved_on(target, &job->request))
+		*outcome = SIGNAL_STOPPED;
+	else if (when_monotonic() >= job->sent_at + server->limits.watch)
+		*outcome = SIGNAL_STILL_THERE;
+	else
+		return false;
+	return true;
+}
+
+static bool look_at_job(struct server *server, struct signal_job **link)
+{
+	struct signal_job *job = *link;
+	struct target target;
+	enum signal_outcome outcome;
+	bool known;
+	if (!look_at_target(server, job->request.target.pid, &target, &known))
+		return false;
+	if (!known || !find_end(server, job, &target, &outcome)) {
+		job->next_look = when_monotonic() + job->look_pause;
+		job->look_pause *= 2;
+		return true;
+	}
+	*link = job->next;
+	bool alive = report_end(server, job, outcome);
+	free(job);
+	return alive;
+}
+
+static struct signal_job **find_due(struct server *server)
+{
+	int64_t now = when_monotonic();
+	for (struct signal_job **link = &server->agenda.watched; *link; link = &(*link)->next)
+		if ((*link)->next_look <= now)
+			return link;
+	return NULL;
+}
+
+bool signal_step(struct server *server)
+{
+	while (server->agenda.to_send) {
+		struct signal_job *job = server->agenda.to_send;
+		server->agenda.to_send = job->next;
+		if (!send_job(server, job))
+			return false;
+	}
+	struct signal_job **due = find_due(server);
+	return !due || look_at_job(server, due);
+}

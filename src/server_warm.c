@@ -1,0 +1,216 @@
+#include "server_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_PAUSE (WHEN_SECOND / 2)
+
+/* ---- facts that do not change while a connection lives ---- */
+
+struct warm_up {
+	struct server *server;
+	struct server_facts facts;
+};
+
+static bool handle_settings(void *context, const struct row_field *fields, struct err *err)
+{
+	struct warm_up *warm = context;
+	return rows_take_int32(fields[0], "max_connections", &warm->facts.max_connections, err) &&
+	       rows_take_int32(fields[1], "reserved connections", &warm->facts.reserved_connections, err) &&
+	       rows_take_int64(fields[2], "deadlock_timeout", &warm->facts.deadlock_timeout, err) &&
+	       rows_take_int64(fields[3], "postmaster's start time", &warm->facts.started_at, err);
+}
+
+static bool handle_system(void *context, const struct row_field *fields, struct err *err)
+{
+	struct warm_up *warm = context;
+	int64_t identifier;
+	if (!rows_take_int64(fields[0], "system_identifier", &identifier, err))
+		return false;
+	free(warm->facts.system_identifier);
+	if (asprintf(&warm->facts.system_identifier, "%" PRIu64, (uint64_t)identifier) < 0)
+		err_die("out of memory (system_identifier)");
+	return true;
+}
+
+static bool same_server(const struct server_facts *a, const struct server_facts *b)
+{
+	bool comparable = a->system_identifier && b->system_identifier;
+	return a->started_at == b->started_at &&
+	       (!comparable || strcmp(a->system_identifier, b->system_identifier) == 0);
+}
+
+static void adopt_facts(struct server *server, struct server_facts *facts)
+{
+	bool another = server->facts.known && !same_server(&server->facts, facts);
+	free(server->facts.system_identifier);
+	server->facts = *facts;
+	server->facts.known = true;
+	server->facts.own_pid = 0;
+	questions_release(&server->questions);
+	if (another)
+		server_begin_epoch(server);
+}
+
+/* ---- the first statement ---- */
+
+/*
+ * Before anything else: it loads the type cache on a path that a cancelled look-up cannot break, while in 18 a look-up
+ * that is cancelled for a lock on pg_type as a session's very first one brings the whole server down. It hangs itself
+ * while pg_type is locked; another connection would then hang likewise, so this one is waited for.
+ */
+static bool run_first_statement(struct server *server)
+{
+	exchange_begin(server);
+	server->exchange.guarded = true;
+	exchange_add_text(server, "SELECT 1", "select 1");
+	exchange_sync(server);
+	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	enum exchange_end end = exchange_wait(server, deadline);
+	if (end == EXCHANGE_PENDING && server->options.interactive) {
+		server->exchange.patient = true;
+		end = exchange_wait(server, INT64_MAX);
+	}
+	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	if (end == EXCHANGE_PENDING)
+		err_set(&server->loss, "the server accepted the connection, but does not answer SELECT 1: "
+				       "a catalog (pg_type …) may be locked");
+	else if (end == EXCHANGE_DONE && failed)
+		server->loss = failed->err;
+	return end == EXCHANGE_DONE && !failed;
+}
+
+/* ---- settings, preparing, warming ---- */
+
+static void add_settings(struct server *server)
+{
+	const char *sql;
+	for (unsigned i = 0; (sql = query_setting(i, server->version)); i++) {
+		exchange_add_text(server, sql, sql);
+		exchange_sync(server);
+	}
+}
+
+static void add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
+		      void *context)
+{
+	exchange_add_query(server, id, params, handle, context);
+	exchange_sync(server);
+}
+
+/* With pid 0, which no session has: the statement runs, its functions are looked up, and nothing is signalled. */
+static void add_signals(struct server *server)
+{
+	struct query_params target = { .count = 0 }, terminate = { .count = 0 }, cancel = { .count = 0 };
+	query_add_int32(&target, 0);
+	add_query(server, QUERY_TARGET, &target, NULL, NULL);
+	query_add_int32(&terminate, 0);
+	query_add_int64(&terminate, 0);
+	query_add_int64(&terminate, 0);
+	add_query(server, QUERY_TERMINATE, &terminate, NULL, NULL);
+	query_add_int32(&cancel, 0);
+	query_add_int64(&cancel, 0);
+	query_add_int64(&cancel, 0);
+	query_add_int64(&cancel, 0);
+	add_query(server, QUERY_CANCEL, &cancel, NULL, NULL);
+}
+
+/* pg_blocking_pids(0) is an empty list, of the type that it is about. */
+static void add_refresh(struct server *server)
+{
+	struct arena arena = ARENA_INIT;
+	struct query_params questions = { .count = 0 }, tail = { .count = 0 };
+	const int32_t nobody = 0;
+	const uint32_t no_database = 0;
+	query_add_int32_array(&questions, &nobody, 1, &arena);
+	query_add_oid_array(&tail, &no_database, 1, &arena);
+	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
+	add_query(server, QUERY_HEAD, NULL, NULL, NULL);
+	add_query(server, QUERY_LOCKS, NULL, NULL, NULL);
+	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
+	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
+	add_query(server, QUERY_TAIL, &tail, NULL, NULL);
+	arena_release(&arena);
+}
+
+/* The first failure of what cannot be done without; the system's identifier and names can. */
+static const struct exchange_item *find_failure(const struct exchange *exchange)
+{
+	for (unsigned i = 0; i < exchange->count; i++) {
+		const struct exchange_item *item = &exchange->items[i];
+		bool needed = item->query < QUERY_SYSTEM || item->query == QUERY_NONE;
+		if (item->failed && needed)
+			return item;
+	}
+	return NULL;
+}
+
+static bool is_passing(const struct err *err)
+{
+	return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "57014") == 0;
+}
+
+static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
+{
+	exchange_begin(server);
+	server->exchange.guarded = true;
+	add_settings(server);
+	add_query(server, QUERY_SETTINGS, NULL, handle_settings, warm);
+	add_query(server, QUERY_SYSTEM, NULL, handle_system, warm);
+	add_refresh(server);
+	if (!server->options.read_only)
+		add_signals(server);
+	names_add_warm(server);
+	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	if (end == EXCHANGE_DONE)
+		names_receive(server);
+	return end;
+}
+
+/* A catalog is locked: says which statement hangs on it, and waits. False: given up, lost or stopped. */
+static bool wait_to_warm(struct server *server, const struct exchange_item *failed, int64_t deadline)
+{
+	int64_t again = when_monotonic() + RETRY_PAUSE;
+	err_set(&server->loss, "%s: %s", failed->name, failed->err.text);
+	if (!is_passing(&failed->err) || (!server->options.interactive && again > deadline))
+		return false;
+	snprintf(server->status.stage, sizeof server->status.stage, "%s", failed->name);
+	snprintf(server->status.text, sizeof server->status.text, "%.500s", failed->err.text);
+	server_publish_status(server);
+	while (when_monotonic() < again && !server->agenda.stop) {
+		if (!server_wait(server, again))
+			return false;
+		signal_refuse_all(server, "the connection is not ready");
+	}
+	return !server->agenda.stop;
+}
+
+static bool warm_statements(struct server *server, struct warm_up *warm)
+{
+	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	for (;;) {
+		if (warm_once(server, warm) != EXCHANGE_DONE)
+			return false;
+		signal_refuse_all(server, "the connection is not ready");
+		const struct exchange_item *failed = find_failure(&server->exchange);
+		if (!failed)
+			return true;
+		if (!wait_to_warm(server, failed, deadline))
+			return false;
+	}
+}
+
+bool server_warm(struct server *server)
+{
+	struct warm_up warm = { .server = server, .facts.deadlock_timeout = WHEN_NONE };
+	if (!server->was_live)
+		server_set_state(server, SOURCE_WARMING, "");
+	if (run_first_statement(server) && warm_statements(server, &warm)) {
+		adopt_facts(server, &warm.facts);
+		return true;
+	}
+	free(warm.facts.system_identifier);
+	return false;
+}

@@ -1,0 +1,75 @@
+#include "app.h"
+#include "batch.h"
+#include "options.h"
+#include "start.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EXIT_WRONG_USE = 1, EXIT_NO_SERVER = 2 };
+
+static int complain(struct charset charset, const struct err *err, int code)
+{
+	struct strbuf line = STRBUF_INIT;
+	text_add_inert(charset, err->text, &line);
+	fprintf(stderr, "pglocktop: %s\n", line.text);
+	strbuf_release(&line);
+	return code;
+}
+
+static int print(void (*add)(struct strbuf *out))
+{
+	struct strbuf text = STRBUF_INIT;
+	add(&text);
+	fputs(text.text, stdout);
+	strbuf_release(&text);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const struct options *options, struct charset charset)
+{
+	struct err err = { .text = "" };
+	struct source_status status = { .state = SOURCE_CONNECTING, .since_monotonic = when_monotonic() };
+	if (!options->once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+		err_set(&err, "the screen needs a terminal: --once prints without one");
+		return complain(charset, &err, EXIT_WRONG_USE);
+	}
+	struct source *source = source_server_new(&options->server, &err);
+	if (!source)
+		return complain(charset, &err, EXIT_WRONG_USE);
+	struct frame *frame = start_await_frame(source, !options->once, charset, &status, &err);
+	if (!frame) {
+		source->ops->stop(source);
+		return complain(charset, &err, EXIT_NO_SERVER);
+	}
+	if (!options->once) {
+		int code = app_run(options, charset, source, frame, &status, &err);
+		return code == EXIT_SUCCESS ? code : complain(charset, &err, code);
+	}
+	int code = batch_run(options, charset, source, frame, &err);
+	source->ops->stop(source);
+	return err.text[0] ? complain(charset, &err, code) : code;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options;
+	struct err err;
+	setlocale(LC_ALL, "");
+	setlocale(LC_NUMERIC, "C");
+	enum options_outcome outcome = options_parse(argc, argv, &options, &err);
+	struct charset charset = text_charset(options.no_unicode);
+	switch (outcome) {
+	case OPTIONS_HELP:
+		return print(options_add_help);
+	case OPTIONS_VERSION:
+		return print(options_add_version);
+	case OPTIONS_WRONG:
+		return complain(charset, &err, EXIT_WRONG_USE);
+	case OPTIONS_RUN:
+		break;
+	}
+	return run(&options, charset);
+}

@@ -1,0 +1,180 @@
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* Less than this is not worth a word. */
+enum { PATIENCE = 1000 * 1000, PASSWORD_SIZE = 1024 };
+
+static void write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return;
+		text += written;
+		length -= (size_t)written;
+	}
+}
+
+/* Reads one line without echo; false: the person gave up (Ctrl-C, Ctrl-D on an empty line, the terminal went). */
+static bool read_hidden_line(int tty, char *line, size_t size)
+{
+	size_t length = 0;
+	for (;;) {
+		char c;
+		ssize_t got = read(tty, &c, 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0 || c == 0x03 || (c == 0x04 && length == 0))
+			return false;
+		if (c == '\r' || c == '\n') {
+			line[length] = '\0';
+			return true;
+		}
+		if (c == 0x15)
+			length = 0;
+		else if ((c == 0x7f || c == 0x08) && length > 0)
+			length--;
+		else if (c != 0x7f && c != 0x08 && length + 1 < size)
+			line[length++] = c;
+	}
+}
+
+static bool ask_password_on(int tty, const struct source_status *status, struct charset charset, char *password)
+{
+	struct termios before, hidden;
+	struct strbuf prompt = STRBUF_INIT;
+	if (tcgetattr(tty, &before) < 0)
+		return false;
+	hidden = before;
+	/* Ctrl-C comes as a byte, so that the echo is back on before the program leaves. */
+	hidden.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
+	tcsetattr(tty, TCSAFLUSH, &hidden);
+	strbuf_add_string(&prompt,
+			  status->password_known ? "Wrong password. Password for user " : "Password for user ");
+	text_add_inert(charset, status->user, &prompt);
+	strbuf_add_string(&prompt, ": ");
+	write_all(tty, prompt.text, prompt.length);
+	strbuf_release(&prompt);
+	bool given = read_hidden_line(tty, password, PASSWORD_SIZE);
+	write_all(tty, "\n", 1);
+	tcsetattr(tty, TCSAFLUSH, &before);
+	return given;
+}
+
+static bool ask_password(struct source *source, const struct source_status *status, struct charset charset,
+			 struct err *err)
+{
+	char password[PASSWORD_SIZE];
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0)
+		return err_set(err, "a password is needed and there is no terminal to ask for it: "
+				    "use the password file ~/.pgpass or PGPASSWORD");
+	bool given = ask_password_on(tty, status, charset, password);
+	close(tty);
+	if (given)
+		source->ops->give_password(source, password);
+	explicit_bzero(password, sizeof password);
+	return given || err_set(err, "no password given");
+}
+
+static bool slow_text(const struct source_status *status, int64_t now, char *text, size_t size)
+{
+	int64_t passed = now - status->since_monotonic, seconds = passed / WHEN_SECOND;
+	if (status->state == SOURCE_NO_SLOT) {
+		snprintf(text, size, "no free connection slot; trying every 0.5 s, try %u, Ctrl-C stops",
+			 status->attempt);
+		return true;
+	}
+	if (passed < PATIENCE)
+		return false;
+	switch (status->state) {
+	case SOURCE_CONNECTING:
+		snprintf(text, size, "connecting to %s for %" PRId64 " s, Ctrl-C stops", status->host, seconds);
+		return true;
+	case SOURCE_AUTHENTICATING:
+		snprintf(text, size,
+			 "accepted, authentication unanswered for %" PRId64
+			 " s: a catalog (pg_authid, pg_database ...) may be locked; Ctrl-C stops",
+			 seconds);
+		return true;
+	case SOURCE_LOST:
+		snprintf(text, size, "%s; try %u, Ctrl-C stops", status->text, status->attempt);
+		return true;
+	default:
+		snprintf(text, size, "connected, no answer for %" PRId64 " s to: %s; Ctrl-C stops", seconds,
+			 status->stage[0] ? status->stage : "the first refresh");
+		return true;
+	}
+}
+
+/* The one line on stderr that says what is awaited, written over itself. */
+struct notice {
+	bool talk, shown;
+	struct charset charset;
+};
+
+static void notice_clear(struct notice *notice)
+{
+	if (notice->shown)
+		write_all(STDERR_FILENO, "\r\033[K", 4);
+	notice->shown = false;
+}
+
+static void notice_show(struct notice *notice, const struct source_status *status)
+{
+	char text[640];
+	struct strbuf line = STRBUF_INIT;
+	if (!notice->talk || !slow_text(status, when_monotonic(), text, sizeof text))
+		return;
+	notice_clear(notice);
+	strbuf_add_string(&line, "pglocktop: ");
+	text_add_inert(notice->charset, text, &line);
+	write_all(STDERR_FILENO, line.text, line.length);
+	strbuf_release(&line);
+	notice->shown = true;
+}
+
+static bool take_status(struct source *source, const struct source_status *status, struct notice *notice,
+			struct err *err)
+{
+	if (status->state == SOURCE_FAILED)
+		return err_set(err, "%s", status->text);
+	if (status->state == SOURCE_PASSWORD) {
+		notice_clear(notice);
+		return ask_password(source, status, notice->charset, err);
+	}
+	return true;
+}
+
+struct frame *start_await_frame(struct source *source, bool talk, struct charset charset, struct source_status *status,
+				struct err *err)
+{
+	struct notice notice = { .talk = talk && isatty(STDERR_FILENO), .charset = charset };
+	struct pollfd wake = { .fd = source->ops->fd(source), .events = POLLIN };
+	for (;;) {
+		struct news news = source->ops->take(source);
+		if (news.kind == NEWS_FRAME) {
+			notice_clear(&notice);
+			return news.frame;
+		}
+		if (news.kind == NEWS_STATUS) {
+			*status = news.status;
+			if (!take_status(source, status, &notice, err)) {
+				notice_clear(&notice);
+				return NULL;
+			}
+		} else if (poll(&wake, 1, notice.talk ? 500 : -1) == 0) {
+			notice_show(&notice, status);
+		}
+	}
+}

@@ -1,0 +1,351 @@
+#include "view.h"
+
+#include "pglocktop/object.h"
+#include "pglocktop/privilege.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The details are written as paragraphs, each with a style and an indent, then wrapped into the lines that fit. */
+enum { MOST_NEIGHBOURS = 20, MOST_FREE_LOCKS = 200, MOST_LINES_EACH = 400, BODY_INDENT = 3 };
+
+struct page {
+	struct canvas *canvas;
+	int y, height, skip; /* lines before the first one shown */
+	int line; /* counted from the first of all */
+	int indent;
+	enum style style;
+};
+
+static void page_line(void *context, const char *text)
+{
+	struct page *page = context;
+	int at = page->line++ - page->skip;
+	if (at >= 0 && at < page->height)
+		canvas_put(page->canvas, page->y + at, page->indent, -1, page->style, text);
+}
+
+static void page_add(struct page *page, enum style style, int indent, const char *text)
+{
+	page->style = style;
+	page->indent = indent;
+	text_wrap(page->canvas->charset, text, page->canvas->width - indent - 1, MOST_LINES_EACH, page_line, page);
+}
+
+static void page_gap(struct page *page)
+{
+	page->line++;
+}
+
+static void page_take(struct page *page, enum style style, int indent, struct strbuf *text)
+{
+	page_add(page, style, indent, text->text);
+	strbuf_reset(text);
+}
+
+static void add_age(struct strbuf *text, const char *before, int64_t now, int64_t then)
+{
+	char age[WHEN_TEXT_SIZE];
+	if (then != WHEN_NONE)
+		strbuf_printf(text, "%s%s", before, when_format_age(when_age(now, then), age));
+}
+
+static void node_name(const struct frame *frame, uint32_t node, struct strbuf *text)
+{
+	struct column_row row = { frame, frame->graph->nodes[node].session, frame->graph->nodes[node].prepared, node,
+				  NULL };
+	column_format(&columns[COLUMN_SESSION], &row, true, text);
+}
+
+static void node_state(const struct frame *frame, uint32_t node, bool ascii, struct strbuf *text)
+{
+	struct column_row row = { frame, frame->graph->nodes[node].session, frame->graph->nodes[node].prepared, node,
+				  NULL };
+	column_format(&columns[COLUMN_STATE], &row, ascii, text);
+}
+
+static void page_who(struct page *page, const struct snapshot *snapshot, const struct session *session,
+		     struct strbuf *text)
+{
+	char id[IDENTITY_TEXT_SIZE];
+	strbuf_printf(text, "%d %s  %s@%s", (int)session->id.pid, session->application ? session->application : "",
+		      session->user ? session->user : "?", session->database ? session->database : "?");
+	if (session->client)
+		strbuf_printf(text, "  %s", session->client);
+	if (session->client_port > 0)
+		strbuf_printf(text, ":%d", (int)session->client_port);
+	add_age(text, "  connected ", snapshot->taken_at, session->id.backend_start);
+	page_take(page, STYLE_STRONG, 1, text);
+	if (session->id.backend_start != WHEN_NONE) {
+		strbuf_printf(text, "identity %s", identity_format(session->id, id));
+		if (session->backend_type)
+			strbuf_printf(text, ", %s", session->backend_type);
+		page_take(page, STYLE_DIM, 1, text);
+	}
+}
+
+static void page_state(struct page *page, const struct frame *frame, uint32_t index, bool ascii, struct strbuf *text)
+{
+	const struct snapshot *snapshot = frame->snapshot;
+	const struct session *session = &snapshot->sessions[index];
+	struct column_row row = column_row_of_session(frame, index);
+	column_format(&columns[COLUMN_STATE], &row, ascii, text);
+	add_age(text, ", transaction open ", snapshot->taken_at, session->xact_start);
+	if (session->wait_event)
+		strbuf_printf(text, ", wait event %s/%s", session->wait_event_type ? session->wait_event_type : "?",
+			      session->wait_event);
+	if (session->backend_xid)
+		strbuf_printf(text, ", xid %u", (unsigned)session->backend_xid);
+	page_take(page, STYLE_NORMAL, 1, text);
+}
+
+static void page_may(struct page *page, const struct state *state, const struct snapshot *snapshot,
+		     const struct session *session, struct strbuf *text)
+{
+	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
+	if (state->read_only)
+		strbuf_add_string(text, "read-only: no signal can be sent in this run");
+	else if (session->may != MAY_SIGNAL)
+		privilege_explain(snapshot, session, text);
+	else if (runs)
+		strbuf_add_string(text, "C cancels its query, K terminates the session; each asks first");
+	else
+		strbuf_add_string(
+			text, "it runs nothing, so a cancel does nothing; K terminates the session, and asks first");
+	page_take(page, STYLE_NORMAL, 1, text);
+}
+
+static const char *edge_word(enum edge_kind kind)
+{
+	switch (kind) {
+	case EDGE_HARD:
+		return "holds it";
+	case EDGE_SOFT:
+		return "is ahead in the queue";
+	case EDGE_PRESUMED:
+		return "is presumably ahead in the queue";
+	}
+	return "";
+}
+
+static void page_blockers(struct page *page, const struct frame *frame, uint32_t node, bool ascii, struct strbuf *text)
+{
+	struct graph_blocker blockers[MOST_NEIGHBOURS];
+	uint32_t count = graph_blockers(frame->graph, node, blockers, MOST_NEIGHBOURS);
+	for (uint32_t i = 0; i < count && i < MOST_NEIGHBOURS; i++) {
+		strbuf_add_string(text, "behind ");
+		node_name(frame, blockers[i].node, text);
+		strbuf_printf(text, ", which %s: ", edge_word(blockers[i].kind));
+		node_state(frame, blockers[i].node, ascii, text);
+		page_take(page, STYLE_NORMAL, BODY_INDENT + 2, text);
+	}
+	if (count > MOST_NEIGHBOURS) {
+		strbuf_printf(text, "and behind %u more", (unsigned)count - MOST_NEIGHBOURS);
+		page_take(page, STYLE_NORMAL, BODY_INDENT + 2, text);
+	}
+}
+
+static void page_waits(struct page *page, const struct frame *frame, uint32_t node, bool ascii, struct strbuf *text)
+{
+	const struct graph *graph = frame->graph;
+	const struct graph_node *of = &graph->nodes[node];
+	char age[WHEN_TEXT_SIZE];
+	if (of->wait_count == 0)
+		return;
+	page_gap(page);
+	page_add(page, STYLE_STRONG, 1, "WAITS FOR");
+	for (uint32_t i = 0; i < of->wait_count; i++) {
+		uint32_t index = graph->node_waits[of->first_wait + i];
+		const struct graph_wait *wait = &graph->waits[index];
+		object_describe(frame->snapshot, object_of_wait(graph, index), text);
+		if (object_of_wait(graph, index) != graph->locks[wait->lock].tag) {
+			strbuf_add_string(text, ", by ");
+			object_describe(frame->snapshot, graph->locks[wait->lock].tag, text);
+		}
+		strbuf_printf(text, ", %s", lockmode_name(wait->mode));
+		if (wait->since != WHEN_NONE)
+			strbuf_printf(text, ", for %s",
+				      when_format_age(when_age(frame->snapshot->taken_at, wait->since), age));
+		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
+	}
+	page_blockers(page, frame, node, ascii, text);
+}
+
+static void add_modes(uint16_t modes, struct strbuf *text)
+{
+	bool any = false;
+	for (int mode = LOCKMODE_ACCESS_SHARE; mode < LOCKMODE_SIREAD; mode++)
+		if (modes & LOCKMODE_BIT(mode)) {
+			strbuf_printf(text, "%s%s", any ? ", " : "", lockmode_short_name((enum lockmode)mode));
+			any = true;
+		}
+}
+
+/* Whom a lock that is held keeps waiting. */
+static void add_lock_waiters(const struct frame *frame, const struct graph_lock *lock, uint16_t held, uint32_t node,
+			     struct strbuf *text)
+{
+	unsigned shown = 0, more = 0;
+	for (uint32_t i = 0; i < lock->wait_count; i++) {
+		const struct graph_wait *wait = &frame->graph->waits[lock->first_wait + i];
+		if (wait->node == node || !(lockmode_conflicts(wait->mode) & held))
+			continue;
+		if (shown == 8) {
+			more++;
+			continue;
+		}
+		strbuf_printf(text, "%s %d %s", shown++ ? "," : " <-",
+			      (int)frame->snapshot->sessions[wait->session].id.pid, lockmode_short_name(wait->mode));
+	}
+	if (more)
+		strbuf_printf(text, " and %u more", more);
+}
+
+static void page_wanted(struct page *page, const struct frame *frame, uint32_t node, struct strbuf *text)
+{
+	uint32_t count;
+	bool titled = false;
+	const uint32_t *procs = graph_node_procs(frame->graph, node, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct graph_proc *proc = &frame->graph->procs[procs[i]];
+		if (!proc->held)
+			continue;
+		if (!titled) {
+			page_gap(page);
+			page_add(page, STYLE_STRONG, 1, "HOLDS, wanted by others");
+			titled = true;
+		}
+		object_describe(frame->snapshot, frame->graph->locks[proc->lock].tag, text);
+		strbuf_add_char(text, ' ');
+		add_modes(proc->held, text);
+		add_lock_waiters(frame, &frame->graph->locks[proc->lock], proc->held, node, text);
+		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
+	}
+}
+
+static bool is_contended(const struct graph *graph, uint32_t node, const struct locktag *tag)
+{
+	uint32_t count = 0;
+	const uint32_t *procs = node == GRAPH_NONE ? NULL : graph_node_procs(graph, node, &count);
+	for (uint32_t i = 0; i < count; i++)
+		if (locktag_compare(graph->locks[graph->procs[procs[i]].lock].tag, tag) == 0)
+			return true;
+	return false;
+}
+
+static void page_unwanted(struct page *page, const struct frame *frame, uint32_t index, uint32_t node,
+			  struct strbuf *text)
+{
+	const struct snapshot *snapshot = frame->snapshot;
+	struct strbuf list = STRBUF_INIT;
+	unsigned count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		const struct lock *lock = &snapshot->locks[i];
+		if (lock->session != index || !lock->granted || is_contended(frame->graph, node, &lock->tag))
+			continue;
+		if (count++ >= MOST_FREE_LOCKS)
+			continue;
+		if (list.length)
+			strbuf_add_string(&list, "\n");
+		object_describe(snapshot, &lock->tag, &list);
+		strbuf_printf(&list, " %s", lockmode_short_name(lock->mode));
+	}
+	if (count > 0) {
+		page_gap(page);
+		strbuf_printf(text, "HOLDS, wanted by nobody: %u", count);
+		page_take(page, STYLE_STRONG, 1, text);
+		page_add(page, STYLE_NORMAL, BODY_INDENT, list.text);
+	}
+	strbuf_release(&list);
+}
+
+static void page_query(struct page *page, const struct snapshot *snapshot, const struct session *session,
+		       struct strbuf *text)
+{
+	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
+	page_gap(page);
+	if (runs) {
+		strbuf_add_string(text, "QUERY");
+		add_age(text, ", running for ", snapshot->taken_at, session->query_start);
+	} else {
+		strbuf_add_string(text, "LAST QUERY");
+		add_age(text, ", ended ", snapshot->taken_at, session->state_change);
+		if (session->state_change != WHEN_NONE)
+			strbuf_add_string(text, " ago; an earlier one may have taken the lock");
+	}
+	page_take(page, STYLE_STRONG, 1, text);
+	page_add(page, STYLE_NORMAL, BODY_INDENT,
+		 session->query ? session->query
+				: "? (this role may not see it: it takes pg_read_all_stats, as in pg_monitor)");
+}
+
+static void page_session(struct page *page, const struct view_context *context, uint32_t index, struct strbuf *text)
+{
+	const struct frame *frame = context->scene->frame;
+	const struct session *session = &frame->snapshot->sessions[index];
+	uint32_t node = frame->graph->session_node[index];
+	page_who(page, frame->snapshot, session, text);
+	page_state(page, frame, index, context->state->ascii, text);
+	page_may(page, context->state, frame->snapshot, session, text);
+	if (node != GRAPH_NONE) {
+		page_waits(page, frame, node, context->state->ascii, text);
+		page_wanted(page, frame, node, text);
+	}
+	page_query(page, frame->snapshot, session, text);
+	page_unwanted(page, frame, index, node, text);
+}
+
+static void page_prepared(struct page *page, const struct view_context *context, uint32_t item, struct strbuf *text)
+{
+	const struct frame *frame = context->scene->frame;
+	uint32_t node = context->scene->forest->items[item].node;
+	uint32_t index = frame->graph->nodes[node].prepared;
+	if (index == SNAPSHOT_NO_INDEX) {
+		page_add(page, STYLE_NORMAL, 1, "a prepared transaction that ended while the server was read");
+		return;
+	}
+	const struct prepared *prepared = &frame->snapshot->prepared[index];
+	strbuf_printf(text, "2pc %s  %s@%s  xid %u", prepared->gid, prepared->owner ? prepared->owner : "?",
+		      prepared->database ? prepared->database : "?", (unsigned)prepared->xid);
+	add_age(text, "  prepared ", frame->snapshot->taken_at, prepared->prepared_at);
+	strbuf_add_string(text, prepared->prepared_at != WHEN_NONE ? " ago" : "");
+	page_take(page, STYLE_STRONG, 1, text);
+	strbuf_printf(text,
+		      "It has no process, so there is nothing to cancel or terminate. In database %s, as %s or a "
+		      "superuser, COMMIT PREPARED or ROLLBACK PREPARED '%s' ends it.",
+		      prepared->database ? prepared->database : "?", prepared->owner ? prepared->owner : "its owner",
+		      prepared->gid);
+	page_take(page, STYLE_NORMAL, 1, text);
+	page_wanted(page, frame, node, text);
+}
+
+static int page_write(struct page *page, const struct view_context *context)
+{
+	struct strbuf text = STRBUF_INIT;
+	const struct scene *scene = context->scene;
+	uint32_t session = scene_cursor_session(scene);
+	uint32_t item = scene->forest ? scene_item_at(scene, scene->cursor) : FOREST_NONE;
+	page->line = 0;
+	if (session != SNAPSHOT_NO_INDEX)
+		page_session(page, context, session, &text);
+	else if (item != FOREST_NONE && scene->forest->items[item].kind == FOREST_PREPARED)
+		page_prepared(page, context, item, &text);
+	else
+		page_add(page, STYLE_NORMAL, 1, "It has ended, or no longer waits or blocks. Esc goes back.");
+	strbuf_release(&text);
+	return page->line;
+}
+
+void view_draw_details(struct canvas *canvas, const struct view_context *context, int height)
+{
+	int y = context->layout.header_lines + (height > 12);
+	struct page page = { .canvas = canvas, .y = y, .height = height - y, .skip = INT32_MAX };
+	/* Written twice: once to count the lines, so that one cannot scroll beyond the last. */
+	int lines = page_write(&page, context);
+	int last = lines > page.height ? lines - page.height : 0;
+	page.skip = context->state->details_top < (uint32_t)last ? (int)context->state->details_top : last;
+	page_write(&page, context);
+	if (last > 0)
+		canvas_printf(canvas, y - 1 > 1 ? y - 1 : y, canvas->width > 20 ? canvas->width - 14 : 0, STYLE_DIM,
+			      "%4d-%d of %d", page.skip + 1, page.skip + page.height, lines);
+}
