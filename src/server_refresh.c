@@ -32,6 +32,7 @@ static bool handle_question(void *context, const struct row_field *fields, struc
 	    !rows_take_int64(fields[2], "statement_timestamp", &scan->questions_from, err) ||
 	    !rows_take_int64(fields[3], "clock_timestamp", &scan->questions_until, err))
 		return false;
+	answer.after = scan->questions_from;
 	scan->answers = arena_grow(arena, scan->answers, &scan->answer_capacity, scan->answer_count + 1, sizeof answer);
 	scan->answers[scan->answer_count++] = answer;
 	return true;
