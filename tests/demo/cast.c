@@ -2,8 +2,9 @@
  * cast.c - plays the demo's sessions on a private server: one process, one poll loop, asynchronous libpq.
  *
  * The server is where PGHOST and PGPORT say, the database is "shop". Says "ready" on stdout once all are connected.
- * Ends with SIGTERM, with the process that started it, or with the server. NOTIFY stage, 'clear' sends everybody off
- * the stage: transactions are rolled back and nobody begins anything; NOTIFY stage, 'play' begins from the top.
+ * Ends with SIGTERM, with the process that started it, or with the server. NOTIFY stage, 'clear' sends off the
+ * stage whoever may hold up another: their transactions are rolled back and they begin nothing; NOTIFY stage, 'play'
+ * begins from the top.
  */
 #include "cast.h"
 
@@ -146,10 +147,15 @@ static void player_play(struct player *player)
 	player_send(player, PLAYER_PLAYING, sql);
 }
 
+static bool is_called_off(const struct stage *stage, const struct player *player)
+{
+	return stage->clear && !player->part->harmless;
+}
+
 /* The answer to what it did has come whole. */
 static void player_go_on(struct stage *stage, struct player *player)
 {
-	if (player->state == PLAYER_PLAYING && (player->failed || stage->clear))
+	if (player->state == PLAYER_PLAYING && (player->failed || is_called_off(stage, player)))
 		player_undo(player);
 	else if (player->state == PLAYER_UNDOING || player->next->sql == NULL)
 		player_begin_cycle(stage, player);
@@ -235,7 +241,7 @@ static void player_time_has_come(struct stage *stage, struct player *player)
 {
 	if (player->state == PLAYER_AWAY)
 		player_connect(player);
-	else if (!stage->clear)
+	else if (!is_called_off(stage, player))
 		player_play(player);
 	else if (!player->undone)
 		player_undo(player);
@@ -266,7 +272,7 @@ static void stage_set(struct stage *stage, bool clear)
 
 		if (player->state != PLAYER_WAITING)
 			continue;
-		if (clear && !player->undone)
+		if (!player->undone)
 			player_undo(player);
 		else
 			player_begin_cycle(stage, player);
