@@ -8,7 +8,8 @@
  * The answer about y names, besides those who hold what conflicts with y's request, those who wait ahead of y for it.
  * So it settles y against every waiter x with a conflicting request who does not hold against y anyway: x is ahead if
  * it is named, behind if not. These statements are sorted topologically; among what they leave open the estimated
- * order stays.
+ * order stays. An answer speaks of lock groups: where one has several waits in the queue, "ahead" is true of its
+ * first against the other's last, "behind" of all.
  */
 
 enum statement {
@@ -25,6 +26,7 @@ struct sorting {
 	uint32_t *asked; /* places of the waits with a usable answer */
 	uint32_t asked_count;
 	uint32_t *asked_rank; /* by place: index into asked, GRAPH_NONE */
+	bool *follows, *goes_on; /* by place: another wait of the same node is before it, behind it */
 	uint8_t *says; /* enum statement, asked_count rows of `count` */
 	uint32_t *named; /* by node: the serial of the last answer that named it */
 	uint32_t *ahead_count; /* by place: statements that somebody not yet placed is ahead of it */
@@ -87,33 +89,51 @@ static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, 
 	return true;
 }
 
-static enum statement statement_about(const struct sorting *sorting, const struct graph_wait *asked,
-				      const struct graph_wait *other, int64_t after, uint32_t serial)
+static enum statement statement_about(const struct sorting *sorting, uint32_t place, uint32_t other_place,
+				      int64_t after)
 {
 	const struct graph *graph = sorting->build->graph;
+	const struct graph_wait *asked = &sorting->waits[place], *other = &sorting->waits[other_place];
 	if (asked->node == other->node || !conflict(asked, other) || holds_against(graph, other, asked))
 		return SAYS_NOTHING;
 	if (graph_joined_after(graph, other, after))
 		return SAYS_NOTHING;
-	return sorting->named[other->node] == serial ? SAYS_AHEAD : SAYS_BEHIND;
+	if (sorting->named[other->node] != answer_serial(sorting, place))
+		return SAYS_BEHIND;
+	return sorting->follows[other_place] || sorting->goes_on[place] ? SAYS_NOTHING : SAYS_AHEAD;
 }
 
 static void read_answer(struct sorting *sorting, uint32_t place, const struct queue_answer *answer)
 {
-	uint32_t serial = answer_serial(sorting, place);
 	struct graph_wait *asked = &sorting->waits[place];
 	asked->asked = true;
 	asked->asked_after = answer->after;
 	sorting->asked_rank[place] = sorting->asked_count;
 	uint8_t *row = &sorting->says[(size_t)sorting->asked_count * sorting->count];
 	for (uint32_t other = 0; other < sorting->count; other++) {
-		row[other] = statement_about(sorting, asked, &sorting->waits[other], answer->after, serial);
+		row[other] = statement_about(sorting, place, other, answer->after);
 		if (row[other] == SAYS_AHEAD)
 			sorting->ahead_count[place]++;
 		else if (row[other] == SAYS_BEHIND)
 			sorting->ahead_count[other]++;
 	}
 	sorting->asked[sorting->asked_count++] = place;
+}
+
+/* `named`, which is free as yet, is what tells the waits of one node apart from those of another. */
+static void find_groups(struct sorting *sorting)
+{
+	for (uint32_t i = 0; i < sorting->count; i++)
+		sorting->named[sorting->waits[i].node] = 0;
+	for (uint32_t i = 0; i < sorting->count; i++) {
+		uint32_t *last = &sorting->named[sorting->waits[i].node];
+		sorting->follows[i] = *last > 0;
+		if (*last > 0)
+			sorting->goes_on[*last - 1] = true;
+		*last = i + 1;
+	}
+	for (uint32_t i = 0; i < sorting->count; i++)
+		sorting->named[sorting->waits[i].node] = 0;
 }
 
 static uint32_t count_usable(struct sorting *sorting, const struct graph_answers *answers)
@@ -242,6 +262,9 @@ void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, con
 	sorting.ready = arena_array(scratch, count / 64 + 1, sizeof *sorting.ready);
 	sorting.left = arena_array(scratch, count / 64 + 1, sizeof *sorting.left);
 	sorting.position = arena_array(scratch, count, sizeof *sorting.position);
+	sorting.follows = arena_array(scratch, count, sizeof *sorting.follows);
+	sorting.goes_on = arena_array(scratch, count, sizeof *sorting.goes_on);
+	find_groups(&sorting);
 	read_answers(&sorting, answers);
 	if (sorting.asked_count == 0)
 		return;

@@ -2,55 +2,79 @@
 
 #include <string.h>
 
-/* How many waits of a queue await each mode, and which modes conflict with others of the queue. */
+/* The waits of a queue by mode. */
 struct tally {
 	uint32_t waits[LOCKMODE_COUNT];
+	uint32_t not_asked[LOCKMODE_COUNT];
+	uint32_t left_out[LOCKMODE_COUNT]; /* of a mode that conflicts with itself the one not to ask; GRAPH_NONE */
 	uint16_t wanted;
 };
 
+/* What it costs to ask; among equals those are better about whom an answer is there. */
+struct cost {
+	uint32_t questions, new_questions;
+};
+
+static bool is_holder(const struct graph *graph, const struct graph_wait *wait)
+{
+	return graph->procs[wait->proc].held != 0;
+}
+
+/* The one left out is the last not asked yet, else the last: an answer about a queue's tail costs the server most. */
 static struct tally tally_modes(const struct graph *graph, const struct graph_lock *lock)
 {
-	struct tally tally = { { 0 }, 0 };
-	for (uint32_t i = 0; i < lock->wait_count; i++)
-		tally.waits[graph->waits[lock->first_wait + i].mode]++;
-	tally.wanted = graph_wanted(graph, lock);
+	struct tally tally = { .wanted = graph_wanted(graph, lock) };
+	memset(tally.left_out, 0xff, sizeof tally.left_out);
+	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count; i++) {
+		const struct graph_wait *wait = &graph->waits[i];
+		uint32_t *left_out = &tally.left_out[wait->mode];
+		tally.waits[wait->mode]++;
+		tally.not_asked[wait->mode] += !wait->asked;
+		if (is_holder(graph, wait))
+			continue;
+		if (*left_out == GRAPH_NONE || !wait->asked || graph->waits[*left_out].asked)
+			*left_out = i;
+	}
 	return tally;
 }
 
 /*
- * What it costs to ask all waiters of the modes of `asked`; of a mode outside it that conflicts with itself all but
- * one; UINT32_MAX if two other modes that conflict would be left out.
+ * For a set of modes: all waiters of those are asked, and of a mode outside the set that conflicts with itself all but
+ * one. False if two modes outside the set conflict, so that a pair would be left out.
  */
-static uint32_t cover_cost(const struct tally *tally, uint16_t asked)
+static bool is_cover(const struct tally *tally, uint16_t asked, struct cost *cost)
 {
-	uint32_t cost = 0;
+	*cost = (struct cost){ 0, 0 };
 	for (int mode = LOCKMODE_ACCESS_SHARE; mode <= LOCKMODE_ACCESS_EXCLUSIVE; mode++) {
 		uint16_t bit = LOCKMODE_BIT(mode);
 		if (!(tally->wanted & bit))
 			continue;
 		uint16_t rivals = lockmode_conflicts((enum lockmode)mode) & tally->wanted;
-		if (asked & bit)
-			cost += tally->waits[mode];
-		else if (rivals & (uint16_t) ~(asked | bit))
-			return UINT32_MAX;
-		else if (rivals & bit)
-			cost += tally->waits[mode] - 1;
+		if (!(asked & bit) && (rivals & (uint16_t) ~(asked | bit)))
+			return false;
+		if (!(asked & bit) && !(rivals & bit))
+			continue;
+		uint32_t spared = !(asked & bit);
+		cost->questions += tally->waits[mode] - spared;
+		cost->new_questions += tally->not_asked[mode] - (tally->not_asked[mode] > 0 ? spared : 0);
 	}
-	return cost;
+	return true;
 }
 
 /* The cheapest set of modes: at most 256 to try, mostly two or four. */
 static uint16_t cheapest_cover(const struct tally *tally)
 {
+	struct cost best_cost, cost;
 	uint16_t best = tally->wanted, subset = tally->wanted;
-	uint32_t best_cost = cover_cost(tally, best);
+	is_cover(tally, best, &best_cost);
 	while (subset) {
 		subset = (subset - 1) & tally->wanted;
-		uint32_t cost = cover_cost(tally, subset);
-		if (cost <= best_cost) {
-			best = subset;
-			best_cost = cost;
-		}
+		if (!is_cover(tally, subset, &cost) || cost.questions > best_cost.questions)
+			continue;
+		if (cost.questions == best_cost.questions && cost.new_questions > best_cost.new_questions)
+			continue;
+		best = subset;
+		best_cost = cost;
 	}
 	return best;
 }
@@ -61,21 +85,16 @@ static bool can_be_asked(const struct graph *graph, const struct graph_wait *wai
 	return !type || strcmp(type, "startup") != 0;
 }
 
-/* Of a mode that conflicts with itself the one left out is the last: an answer about a queue's tail costs the most. */
 void graph_choose_cover(struct graph *graph, const struct graph_lock *lock)
 {
 	struct tally tally = tally_modes(graph, lock);
 	uint16_t asked = cheapest_cover(&tally);
-	uint16_t left_out = 0;
-	for (uint32_t i = lock->wait_count; i-- > 0;) {
-		struct graph_wait *wait = &graph->waits[lock->first_wait + i];
+	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count; i++) {
+		struct graph_wait *wait = &graph->waits[i];
 		uint16_t bit = LOCKMODE_BIT(wait->mode);
-		bool holder = graph->procs[wait->proc].held != 0;
 		bool rivals_itself = lockmode_conflicts(wait->mode) & bit;
-		bool chosen = (asked & bit) || holder || (rivals_itself && (left_out & bit));
-		if (!chosen)
-			left_out |= bit;
-		wait->cover = chosen && can_be_asked(graph, wait);
+		bool chosen = (asked & bit) || (rivals_itself && tally.left_out[wait->mode] != i);
+		wait->cover = (chosen || is_holder(graph, wait)) && can_be_asked(graph, wait);
 	}
 }
 

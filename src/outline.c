@@ -13,6 +13,7 @@ struct budget {
 	uint32_t *worst; /* items with children, deadlocks first, then by summed wait */
 	uint32_t worst_count;
 	uint32_t lines; /* so far */
+	uint32_t height; /* lines on screen, and those of roots that need not be on it */
 };
 
 static const struct fold *find_fold(const struct outline_options *options, struct row_key key)
@@ -79,10 +80,36 @@ static void mark_keep(struct outlining *outlining)
 	}
 }
 
+static void find_longest(struct outlining *outlining)
+{
+	const struct graph *graph = outlining->forest->frame->graph;
+	outlining->lock_longest = arena_array(&outlining->scratch, graph->lock_count, sizeof *outlining->lock_longest);
+	for (uint32_t i = 0; i < graph->lock_count; i++)
+		outlining->lock_longest[i] = WHEN_NONE;
+	for (uint32_t i = 0; i < graph->wait_count; i++) {
+		const struct graph_wait *wait = &graph->waits[i];
+		if (graph->nodes[wait->node].waiting > outlining->lock_longest[wait->lock])
+			outlining->lock_longest[wait->lock] = graph->nodes[wait->node].waiting;
+	}
+}
+
+/* Those whom a root without anybody beneath it blocks hang elsewhere. */
+static bool is_idle_root(const struct forest_item *root)
+{
+	return root->beneath == 0 && root->wait == WHEN_NONE;
+}
+
+static int64_t root_longest(const struct outlining *outlining, uint32_t root)
+{
+	const struct forest_item *item = &outlining->forest->items[root];
+	uint32_t heads = is_idle_root(item) ? outlining->forest->frame->graph->nodes[item->node].heads : GRAPH_NONE;
+	return heads == GRAPH_NONE ? item_longest(item) : outlining->lock_longest[heads];
+}
+
 static bool is_brief(const struct outlining *outlining, uint32_t root)
 {
 	const struct forest_item *item = &outlining->forest->items[root];
-	int64_t longest = item_longest(item);
+	int64_t longest = root_longest(outlining, root);
 	if (outlining->options->brief <= 0 || item->kind == FOREST_CYCLE || outlining->keeps[root])
 		return false;
 	if (is_unfolded(outlining, ROW_KEY_NONE) || is_unfolded(outlining, item->key))
@@ -98,7 +125,7 @@ static struct branch *list_roots(struct outlining *outlining, struct unit *brief
 	roots->units = arena_array(&outlining->scratch, forest->root_count, sizeof *roots->units);
 	*brief = (struct unit){ FOREST_NONE, 0, WHEN_NONE, false };
 	for (uint32_t i = forest->count > 0 ? 0 : FOREST_NONE; i != FOREST_NONE; i = forest->items[i].next) {
-		int64_t longest = item_longest(&forest->items[i]);
+		int64_t longest = root_longest(outlining, i);
 		if (!outlining->visible[i])
 			continue;
 		if (is_brief(outlining, i)) {
@@ -217,10 +244,10 @@ static bool unfold_worst(struct budget *budget, bool share)
 {
 	struct outlining *outlining = budget->outlining;
 	bool unfolded = false;
-	for (uint32_t i = 0; i < budget->worst_count && budget->lines < outlining->options->height; i++) {
+	for (uint32_t i = 0; i < budget->worst_count && budget->lines < budget->height; i++) {
 		uint32_t item = budget->worst[i];
 		if (outlining->shown[item] && !is_complete(outlining->branches[item]))
-			unfolded |= unfold_item(budget, item, outlining->options->height - budget->lines, share);
+			unfolded |= unfold_item(budget, item, budget->height - budget->lines, share);
 	}
 	return unfolded;
 }
@@ -355,9 +382,13 @@ struct outline *outline_new(const struct forest *forest, const struct outline_op
 	outlining.branches = arena_array(&outlining.scratch, forest->count, sizeof *outlining.branches);
 	mark_visible(&outlining);
 	mark_keep(&outlining);
+	find_longest(&outlining);
 	struct unit brief;
 	struct branch *roots = list_roots(&outlining, &brief);
 	struct budget budget = { .outlining = &outlining, .lines = roots->lines + (brief.count > 0) };
+	budget.height = options->height;
+	for (uint32_t i = 0; i < roots->count; i++)
+		budget.height += is_idle_root(&forest->items[roots->units[i].item]);
 	open_wanted(&budget);
 	if (!options->whole) {
 		sort_worst(&budget);

@@ -31,6 +31,7 @@ struct outlining {
 	bool *keeps; /* itself or something beneath it is kept */
 	bool *keeps_beneath;
 	bool *shown; /* has a line of its own */
+	int64_t *lock_longest; /* by lock of the graph: the longest wait for it; WHEN_NONE */
 	struct branch **branches; /* NULL: its children are not shown */
 };
 

@@ -160,7 +160,8 @@ static int compare_sort_keys(const void *a, const void *b, void *context)
 {
 	const struct sort_key *x = a, *y = b;
 	const struct sort_by *by = context;
-	int order = by->text ? column_compare_texts(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
+	int order =
+		by->text ? column_compare_texts(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
 	if (order != 0)
 		return by->descending ? -order : order;
 	if (x->pid != y->pid)

@@ -19,14 +19,14 @@ static int output_width(void)
 {
 	struct winsize size;
 	const char *columns_text = getenv("COLUMNS");
-	int width = 0;
+	long width = 0;
 	if (columns_text)
-		width = atoi(columns_text);
+		width = strtol(columns_text, NULL, 10);
 	else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		width = size.ws_col;
 	if (width <= 0)
 		return DEFAULT_WIDTH;
-	return width < LEAST_WIDTH ? LEAST_WIDTH : width > MOST_WIDTH ? MOST_WIDTH : width;
+	return width < LEAST_WIDTH ? LEAST_WIDTH : width > MOST_WIDTH ? MOST_WIDTH : (int)width;
 }
 
 static void draw_text(struct state *state, struct scene *scene, struct charset charset, struct strbuf *out)

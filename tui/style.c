@@ -5,13 +5,13 @@ enum { OWN = -1, BLACK, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN, WHITE };
 
 /*
  * Only what is readable on a black and on a white background, in the common themes, and to people who do not see red
- * and green: on the terminal's own background nothing but its own foreground and magenta (green, yellow and cyan vanish
- * on white, blue on black, red on black to the red-blind); every other colour comes as a pair of foreground and
+ * and green: on the terminal's own background nothing but its own foreground, grey and magenta (green, yellow and cyan
+ * vanish on white, blue on black, red on black to the red-blind); every other colour comes as a pair of foreground and
  * background. Black is never bold, since many terminals show that as grey.
  */
 const struct style_look style_looks[STYLE_COUNT] = {
 	[STYLE_NORMAL] = { OWN, OWN, 0, 0 },
-	[STYLE_DIM] = { OWN, OWN, STYLE_FAINT, STYLE_FAINT },
+	[STYLE_DIM] = { STYLE_GREY, OWN, 0, STYLE_FAINT },
 	[STYLE_STRONG] = { OWN, OWN, STYLE_BOLD, STYLE_BOLD },
 	[STYLE_HEADER] = { OWN, OWN, 0, 0 },
 	[STYLE_HEADER_STRONG] = { OWN, OWN, STYLE_BOLD, STYLE_BOLD },
@@ -23,7 +23,7 @@ const struct style_look style_looks[STYLE_COUNT] = {
 	[STYLE_READ_ONLY] = { BLACK, CYAN, 0, STYLE_REVERSE },
 	[STYLE_WAITS] = { OWN, OWN, 0, 0 },
 	[STYLE_HOLDS] = { MAGENTA, OWN, STYLE_BOLD, STYLE_BOLD },
-	[STYLE_DEADLOCK] = { WHITE, RED, STYLE_BOLD, STYLE_BOLD | STYLE_UNDERLINE },
+	[STYLE_DEADLOCK] = { WHITE, MAGENTA, STYLE_BOLD, STYLE_BOLD | STYLE_UNDERLINE },
 	[STYLE_MATCH] = { BLACK, YELLOW, 0, STYLE_REVERSE },
 	[STYLE_QUESTION] = { WHITE, BLUE, STYLE_BOLD, STYLE_BOLD },
 	[STYLE_QUESTION_VERB] = { WHITE, RED, STYLE_BOLD, STYLE_BOLD | STYLE_REVERSE },

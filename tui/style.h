@@ -37,8 +37,15 @@ enum style {
 /* Laid over any style: the row under the cursor. */
 #define STYLE_CURSOR 0x80
 
+/*
+ * Not one of the eight: a middle grey where the terminal has 256 colours, whose upper ones no theme changes; elsewhere
+ * the terminal's own colour, faint. (Faint alone shows nothing where the text is black, and the grey of sixteen colours
+ * is the background's in some themes.)
+ */
+#define STYLE_GREY 8
+
 struct style_look {
-	int8_t foreground, background; /* 0..7, -1: the terminal's own */
+	int16_t foreground, background; /* 0..7, -1: the terminal's own; foreground also STYLE_GREY */
 	uint8_t attributes; /* enum style_attribute, with colour */
 	uint8_t mono_attributes; /* without */
 };

@@ -1,6 +1,7 @@
 #include "term.h"
 
 #include "term_key.h"
+#include "term_osc.h"
 #include "term_signal.h"
 
 #include <curses.h>
@@ -20,7 +21,7 @@
 #define SIZE_WITHOUT_ONE_W 80
 #define SIZE_WITHOUT_ONE_H 24
 #define CODE_OWN 0x4000 /* curses' codes for our own sequences: beyond all of its own */
-#define CLIPBOARD_MOST 74994 /* base64 characters; several terminals drop longer ones */
+#define PALETTE_GREY 243 /* #767676 in the 256 colours that xterm brought */
 
 /* How a style comes out on this terminal. */
 struct look {
@@ -194,19 +195,34 @@ static attr_t curses_attributes(unsigned attributes)
 }
 
 /* The pair with these colours, made when there is none yet; *count is how many there are. */
-static short colour_pair(struct style_look look, short *count)
+static short colour_pair(short foreground, short background, short *count)
 {
-	if (look.foreground < 0 && look.background < 0)
+	if (foreground < 0 && background < 0)
 		return 0;
 	for (short pair = 1; pair <= *count; pair++) {
-		short foreground, background;
-		pair_content(pair, &foreground, &background);
-		if (foreground == look.foreground && background == look.background)
+		short other_foreground, other_background;
+		pair_content(pair, &other_foreground, &other_background);
+		if (foreground == other_foreground && background == other_background)
 			return pair;
 	}
-	if (*count + 1 >= COLOR_PAIRS || init_pair((short)(*count + 1), look.foreground, look.background) == ERR)
+	if (*count + 1 >= COLOR_PAIRS || init_pair((short)(*count + 1), foreground, background) == ERR)
 		return 0;
 	return ++*count;
+}
+
+static struct look make_look(struct style_look style, bool colour, short *pairs)
+{
+	if (!colour)
+		return (struct look){ curses_attributes(style.mono_attributes), 0 };
+	short foreground = style.foreground;
+	unsigned attributes = style.attributes;
+	if (foreground == STYLE_GREY && COLORS >= 256) {
+		foreground = PALETTE_GREY;
+	} else if (foreground == STYLE_GREY) {
+		foreground = -1;
+		attributes |= STYLE_FAINT;
+	}
+	return (struct look){ curses_attributes(attributes), colour_pair(foreground, style.background, pairs) };
 }
 
 static void prepare_looks(struct term *term, bool colour)
@@ -214,12 +230,8 @@ static void prepare_looks(struct term *term, bool colour)
 	short pairs = 0;
 	colour = colour && has_colors() && start_color() == OK && COLORS >= 8 && use_default_colors() == OK;
 	for (int style = 0; style < STYLE_COUNT; style++) {
-		struct style_look looks[2] = { style_looks[style], style_under_cursor(style_looks[style]) };
-		for (int i = 0; i < 2; i++) {
-			unsigned attributes = colour ? looks[i].attributes : looks[i].mono_attributes;
-			short pair = colour ? colour_pair(looks[i], &pairs) : 0;
-			term->looks[i][style] = (struct look){ curses_attributes(attributes), pair };
-		}
+		term->looks[0][style] = make_look(style_looks[style], colour, &pairs);
+		term->looks[1][style] = make_look(style_under_cursor(style_looks[style]), colour, &pairs);
 	}
 }
 
@@ -264,9 +276,7 @@ static void write_title(const struct term *term, const char *title)
 	if (!term->title)
 		return;
 	struct strbuf text = STRBUF_INIT;
-	strbuf_add_string(&text, "\033]2;");
-	text_add_inert((struct charset){ .unicode = false }, title, &text);
-	strbuf_add_string(&text, "\007");
+	term_osc_add_title(&text, title);
 	write_bytes(text.text, text.length);
 	strbuf_release(&text);
 }
@@ -533,21 +543,10 @@ struct input term_read(struct term *term)
 
 bool term_copy(struct term *term, const char *text, size_t length)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	if (!term->xterm_like || term->suspended || length > CLIPBOARD_MOST / 4 * 3)
+	if (!term->xterm_like || term->suspended || length > TERM_OSC_COPIED_MOST)
 		return false;
 	struct strbuf out = STRBUF_INIT;
-	strbuf_add_string(&out, "\033]52;c;");
-	for (size_t i = 0; i < length; i += 3) {
-		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
-		bits |= i + 1 < length ? (uint32_t)(unsigned char)text[i + 1] << 8 : 0;
-		bits |= i + 2 < length ? (uint32_t)(unsigned char)text[i + 2] : 0;
-		strbuf_add_char(&out, digits[bits >> 18]);
-		strbuf_add_char(&out, digits[bits >> 12 & 63]);
-		strbuf_add_char(&out, i + 1 < length ? digits[bits >> 6 & 63] : '=');
-		strbuf_add_char(&out, i + 2 < length ? digits[bits & 63] : '=');
-	}
-	strbuf_add_string(&out, "\007");
+	term_osc_add_copy(&out, text, length);
 	write_bytes(out.text, out.length);
 	strbuf_release(&out);
 	return true;

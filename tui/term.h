@@ -56,7 +56,7 @@ struct input term_read(struct term *term);
 
 /*
  * Puts a text into the terminal's clipboard (OSC 52); its base64 form makes it inert. False where the terminal is not
- * known to have one, or for more than 56,000 bytes, which terminals drop.
+ * known to have one, or for a text that is longer than terminals take (TERM_OSC_COPIED_MOST).
  */
 bool term_copy(struct term *term, const char *text, size_t length);
 

@@ -58,6 +58,35 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	put_hints(canvas, y, all, count);
 }
 
+/* Lines that lie over the foot of the screen, the last on its last line. */
+struct overlay {
+	struct canvas *canvas;
+	enum style style;
+	int y;
+};
+
+static void draw_overlay_line(void *context, const char *text)
+{
+	struct overlay *overlay = context;
+	canvas_fill(overlay->canvas, overlay->y, 0, -1, overlay->style);
+	canvas_put_cut(overlay->canvas, overlay->y++, 1, -1, overlay->style, text);
+}
+
+static void count_line(void *context, const char *text)
+{
+	(void)context, (void)text;
+}
+
+/* A message that is too long for one line takes more, up to half the screen. */
+static void draw_overlay(struct canvas *canvas, enum style style, int y, const char *text)
+{
+	int most = canvas->height / 2 > 0 ? canvas->height / 2 : 1, width = canvas->width - 2;
+	int lines = text_wrap(canvas->charset, text, width, 0, count_line, NULL);
+	lines = lines < most ? lines : most;
+	struct overlay overlay = { canvas, style, y - lines + 1 };
+	text_wrap(canvas->charset, text, width, lines, draw_overlay_line, &overlay);
+}
+
 static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int y)
 {
 	int x = 1 + canvas_put(canvas, y, 1, -1, STYLE_STRONG, prompt_label(prompt->kind));
@@ -74,10 +103,7 @@ static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int 
 	canvas->cursor_x = x < canvas->width ? x : canvas->width - 1;
 	if (!prompt->complaint[0])
 		return;
-	if (y > 0) {
-		canvas_fill(canvas, y - 1, 0, -1, STYLE_ERROR);
-		canvas_put_cut(canvas, y - 1, 1, -1, STYLE_ERROR, prompt->complaint);
-	}
+	draw_overlay(canvas, STYLE_ERROR, y - 1, prompt->complaint);
 	if (text == prompt->text && prompt->complaint_at < prompt->length) {
 		char before[sizeof prompt->text];
 		memcpy(before, text, prompt->complaint_at);
@@ -97,8 +123,7 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 		draw_prompt(canvas, &state->prompt, y);
 	} else if (state->message.kind != MESSAGE_NONE) {
 		enum style style = state->message.kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE;
-		canvas_fill(canvas, y, 0, -1, style);
-		canvas_put_cut(canvas, y, 1, -1, style, state->message.text);
+		draw_overlay(canvas, style, y, state->message.text);
 	} else {
 		draw_hints(canvas, context, y);
 	}

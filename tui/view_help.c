@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { HELP_LINES = 96, KEY_WIDTH = 16, COLUMN_GAP = 2, TWO_COLUMNS = 110 };
+enum { HELP_LINES = 96, KEY_WIDTH = 12, COLUMN_GAP = 2, TWO_COLUMNS = 110 };
 
 struct help_line {
 	char keys[32], text[96];

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMPACT_WIDTH = 100, MOST_LINES = 40 };
+/* Below this width everything is said in fewer words, so that it fits 40 columns by 10 lines. */
+enum { COMPACT_WIDTH = 60, MOST_LINES = 40 };
 
 /* The question's paragraphs; the last says how to answer. All hostile. */
 struct paragraphs {
@@ -27,7 +28,7 @@ static void add_who(const struct snapshot *snapshot, const struct session *sessi
 {
 	strbuf_printf(out, "%s@%s, ", session->user ? session->user : "?", session->database ? session->database : "?");
 	if (session->client)
-		strbuf_printf(out, "from %s, ", session->client);
+		strbuf_printf(out, "%s%s, ", strcmp(session->client, "local") == 0 ? "" : "from ", session->client);
 	else
 		strbuf_printf(out, "%s, ", session->backend_type ? session->backend_type : "client unknown");
 	add_age(out, "connected ", when_age(snapshot->taken_at, session->id.backend_start));
@@ -57,9 +58,13 @@ static void add_what(const struct snapshot *snapshot, const struct graph *graph,
 	add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
 }
 
-static void add_consequence(const struct session *session, enum signal_verb verb, struct strbuf *out)
+static void add_consequence(const struct session *session, enum signal_verb verb, bool compact, struct strbuf *out)
 {
-	if (verb == SIGNAL_CANCEL)
+	if (compact)
+		strbuf_add_string(out, verb == SIGNAL_CANCEL		  ? ": its query fails."
+				       : session->xact_start != WHEN_NONE ? ": rolled back, disconnected."
+									  : ": disconnected.");
+	else if (verb == SIGNAL_CANCEL)
 		strbuf_add_string(out, ": the query fails, its transaction's locks go unless a savepoint is open; "
 				       "the session stays.");
 	else if (session->xact_start != WHEN_NONE)
@@ -68,33 +73,41 @@ static void add_consequence(const struct session *session, enum signal_verb verb
 		strbuf_add_string(out, ": the client is disconnected.");
 }
 
-/* Who waits behind it. What its end would free is not foretold here. */
-static void add_behind(const struct view_context *context, uint32_t index, struct strbuf *out)
+/* The direct waiters, the first three by pid. */
+static void add_waiters(const struct frame *frame, uint32_t node, struct strbuf *out)
 {
-	const struct scene *scene = context->scene;
-	const struct graph *graph = scene->frame->graph;
-	uint32_t node = graph->session_node[index], blocked[3];
-	if (node == GRAPH_NONE) {
-		strbuf_add_string(out, "Nobody waits for it.");
-		return;
-	}
-	uint32_t count = graph_blocked(graph, node, blocked, 3);
-	strbuf_add_string(out, count ? "Waiting for it: " : "Nobody waits for it.");
+	const struct graph *graph = frame->graph;
+	uint32_t blocked[3], count = graph_blocked(graph, node, blocked, 3);
 	for (uint32_t i = 0; i < count && i < 3; i++) {
 		uint32_t session = graph->nodes[blocked[i]].session;
-		strbuf_printf(out, "%s%d", i ? ", " : "",
-			      session == SNAPSHOT_NO_INDEX ? 0 : (int)scene->frame->snapshot->sessions[session].id.pid);
+		strbuf_printf(out, "%s%d", i ? ", " : "Waiting for it: ",
+			      session == SNAPSHOT_NO_INDEX ? 0 : (int)frame->snapshot->sessions[session].id.pid);
 	}
 	if (count > 3)
 		strbuf_printf(out, " and %u more", (unsigned)count - 3);
-	if (count && scene->forest) {
-		const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
-		if (item->beneath > count)
-			strbuf_printf(out, "; %u in its tree", (unsigned)item->beneath);
-		add_age(out, ", the longest ", item->behind);
+	if (count > 0)
+		strbuf_add_string(out, ". ");
+}
+
+/* Who waits behind it. What its end would free is not foretold here. */
+static void add_behind(const struct view_context *context, uint32_t index, bool compact, struct strbuf *out)
+{
+	const struct scene *scene = context->scene;
+	uint32_t node = scene->frame->graph->session_node[index];
+	if (node == GRAPH_NONE || graph_blocked(scene->frame->graph, node, NULL, 0) == 0) {
+		strbuf_add_string(out, "Nobody waits for it.");
+		return;
 	}
-	if (count)
-		strbuf_add_char(out, '.');
+	if (!compact)
+		add_waiters(scene->frame, node, out);
+	if (!scene->forest)
+		return;
+	const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
+	if (item->beneath == 0)
+		return;
+	strbuf_printf(out, compact ? "%u in its tree" : "In its tree: %u", (unsigned)item->beneath);
+	add_age(out, compact ? ", longest " : ", the longest waits ", item->behind);
+	strbuf_add_char(out, '.');
 }
 
 static void add_answer(const struct question *question, bool compact, struct strbuf *out)
@@ -118,7 +131,7 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
 	struct strbuf *line = next_paragraph(paragraphs);
-	strbuf_printf(line, "%s %s", verb, question->label);
+	strbuf_printf(line, compact ? "%s %.24s" : "%s %s", verb, question->label);
 	if (index != SNAPSHOT_NO_INDEX) {
 		const struct session *session = &frame->snapshot->sessions[index];
 		strbuf_add_string(line, " (");
@@ -126,15 +139,18 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 		strbuf_add_string(line, ")?");
 		line = next_paragraph(paragraphs);
 		add_what(frame->snapshot, frame->graph, index, line);
-		add_consequence(session, question->verb, line);
-		add_behind(context, index, next_paragraph(paragraphs));
+		add_consequence(session, question->verb, compact, line);
+		add_behind(context, index, compact, next_paragraph(paragraphs));
 	} else {
 		strbuf_add_char(line, '?');
 	}
 	if (state_is_stale(context->state, frame, context->now)) {
 		line = next_paragraph(paragraphs);
-		strbuf_printf(line, "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
-			      (int)((context->now - frame->received_at) / WHEN_SECOND));
+		strbuf_printf(
+			line,
+			compact ? "STALE, %d s old: the server checks."
+				: "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
+			(int)((context->now - frame->received_at) / WHEN_SECOND));
 	}
 	add_answer(question, compact, next_paragraph(paragraphs));
 }

@@ -3,13 +3,15 @@
  *
  * - All roots are listed before any is unfolded; then the worst (by summed wait, deadlocks first) unfold until the
  *   screen is full. One that does not fit shows its first children and ends in a LINE_MORE, and leaves half of the room
- *   to the next worst as long as they can use it. A deadlock of up to ten always shows its members.
+ *   to the next worst as long as they can use it. A deadlock of up to ten always shows its members. Roots with nothing
+ *   beneath them (further blockers of those who hang elsewhere) do not count: hundreds of them would leave no room.
  * - What the user folded stays folded; what he unfolded is shown whole: no LINE_MORE, no LINE_ALIKE.
  * - Those in `keep` (matched, selected) are shown whatever the room, unless the user folded something above them.
  * - More than ten waiting leaves with the same parent, state and query (query_id, else the text without its literals)
  *   become one LINE_ALIKE; those in `keep` stay out of it.
- * - Roots whose longest wait is shorter than one refresh share one LINE_BRIEF, the last; not deadlocks, not roots with
- *   one in `keep` beneath them, not what the user unfolded. A fold of ROW_KEY_NONE that is open lists them all.
+ * - Roots whose longest wait beneath (or that others have for what it holds) is shorter than one refresh share one
+ *   LINE_BRIEF, the last; not deadlocks, not roots with one in `keep` beneath them, not what the user unfolded. A fold
+ *   of ROW_KEY_NONE that is open lists them all.
  * - With `whole` nothing is folded, summed up or left out (--once).
  * O(items log items).
  */

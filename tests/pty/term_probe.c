@@ -16,6 +16,7 @@ struct probe {
 	struct strbuf inputs;
 	enum picture picture;
 	unsigned changes;
+	bool cursor;
 	bool pasting;
 	bool quit;
 	int status;
@@ -70,7 +71,7 @@ static void draw_styles(struct canvas *canvas)
 		canvas_put(canvas, 2 + style, 40, -1, STYLE_NORMAL, "8017 worker-1  ");
 		canvas_put(canvas, 2 + style, 55, -1, (enum style)style, style_samples[style]);
 	}
-	for (int style = 1; style < STYLE_COUNT; style += 3)
+	for (int style = 0; style < STYLE_COUNT; style += 3)
 		canvas_mark_cursor(canvas, 2 + style);
 }
 
@@ -105,6 +106,10 @@ static void draw(struct probe *probe, bool all)
 	canvas_printf(canvas, 0, 0, STYLE_HEADER_STRONG, "size %dx%d", width, height);
 	canvas_put(canvas, 1, 0, -1, STYLE_NORMAL, probe->inputs.text);
 	draw_picture(probe, canvas);
+	if (probe->cursor) {
+		canvas->cursor_y = 1;
+		canvas->cursor_x = 5;
+	}
 	term_draw(probe->term, canvas, all);
 }
 
@@ -189,6 +194,9 @@ static bool obey(struct probe *probe, uint32_t key)
 	case '=':
 	case '?':
 		ask(probe);
+		return true;
+	case 't':
+		probe->cursor = !probe->cursor;
 		return true;
 	case 'c':
 		strbuf_add_string(&probe->inputs, term_copy(probe->term, "hello", 5) ? "Copied " : "NotCopied ");

@@ -7,9 +7,9 @@
 /*
  * Row 0 is the size, row 1 the inputs (`+` follows those behind which more was waiting), the rest a picture.
  * Keys that do something: ! forgets the inputs, p the next picture, ? asks for the terminal's answer, = draws once more
- * and asks, r changes ten rows and asks, c copies, Ctrl-L draws all, Ctrl-Z stops, q quits;
- * F a fault, A abort(), D err_die(), O a stack overflow, X exit(7).
- * Returns the program's exit status; a signal that asked to quit ends it with that signal.
+ * and asks, r changes ten rows and asks, c copies, t shows or hides the text cursor, Ctrl-L draws all, Ctrl-Z stops, q
+ * quits; F a fault, A abort(), D err_die(), O a stack overflow, X exit(7). Returns the program's exit status; a signal
+ * that asked to quit ends it with that signal.
  */
 int term_probe(void);
 

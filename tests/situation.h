@@ -1,0 +1,48 @@
+/*
+ * situation.h - a lock situation as a few lines of text, for tests: read into a frame, with what the outline is asked
+ * for.
+ *
+ *     server VERSION_NUM [deadlock_timeout=AGE]
+ *     relation DATABASE OID KIND NAME [TABLE]
+ *     session PID [STATE] [KEY=VALUE …] ["QUERY"]
+ *     prepared XID GID AGE
+ *     lock WHO MODE held|fastpath|waits[=AGE] TYPE [COLUMN=VALUE …]
+ *     answer PID [after=AGE] BLOCKER …
+ *     outline height=N [brief=AGE]     sort COLUMN asc|desc
+ *     fold KEY · unfold KEY · keep KEY · match PID
+ *
+ * STATE: active (the default) idle intxn aborted hidden none. Keys of a session: type leader user app database start
+ * xact query (ages) query_id. WHO: a pid, or 2pc/VIRTUALTRANSACTION. MODE without its "Lock". COLUMN as in pg_locks,
+ * or db rel xid vxid for short. KEY: a pid, cycle/PID, 2pc/XID or brief. An AGE is "1h", "4m58s", "250ms" before the
+ * snapshot was taken. A word in double quotes may hold blanks. "#" begins a comment; a line "----" ends the situation.
+ * Database 1 is "shop", which the snapshot's connection is to, database 2 "crm".
+ */
+#ifndef SITUATION_H
+#define SITUATION_H
+
+#include "pglocktop/outline.h"
+
+enum { SITUATION_LIST = 32 };
+
+/* When every snapshot of a situation was taken. */
+#define SITUATION_TIME (INT64_C(800000000) * WHEN_SECOND)
+
+struct situation {
+	struct frame *frame;
+	struct forest_order order;
+	struct outline_options options; /* `whole` unless the situation says otherwise */
+	struct fold folds[SITUATION_LIST];
+	struct row_key keep[SITUATION_LIST];
+	int32_t matched[SITUATION_LIST];
+	uint32_t matched_count;
+	const char *rest; /* what follows the line "----" in the text; "" */
+};
+
+/* False with `err` when the text is not understood; nothing is to be released then. */
+bool situation_read(struct situation *situation, const char *text, struct err *err) MUST_CHECK;
+void situation_release(struct situation *situation);
+
+/* "4m58s", "250ms"; false when it is no age. */
+bool situation_age(const char *text, int64_t *age);
+
+#endif
