@@ -14,6 +14,19 @@ if [ "${1:-}" != --on-the-server ]; then
     exec tests/demo/demo.sh -- "$0" --on-the-server
 fi
 
+# red, green, yellow, blue, magenta, cyan, and the same for bold text
+colours=()
+number=1
+for colour in '#b8382d' '#4c9a52' '#d0a030' '#2a4d73' '#a05fa8' '#4aa3b5'; do
+    colours+=(-xrm "XTerm*color$number: $colour")
+    number=$((number + 1))
+done
+number=9
+for colour in '#e0655a' '#73c27a' '#e6bf5c' '#6fa8dc' '#d69ad9' '#7ccbd9'; do
+    colours+=(-xrm "XTerm*color$number: $colour")
+    number=$((number + 1))
+done
+
 work=$(mktemp -d)
 display=
 terminal=
@@ -46,8 +59,7 @@ open_terminal() { # open_terminal COLUMNSxLINES: pglocktop in a terminal of this
     xterm -u8 -fa 'DejaVu Sans Mono' -fs 11 -geometry "$1+0+0" -b 8 -bg '#11151a' -fg '#d6dbe1' +sb \
         -xrm 'XTerm*printAttributes: 0' -xrm "XTerm*printerCommand: cat >$work/printed" \
         -xrm 'XTerm*VT100.translations: #override <Key>F12: print()' \
-        -xrm 'XTerm*color1: #b8382d' -xrm 'XTerm*color2: #4c9a52' -xrm 'XTerm*color3: #d0a030' \
-        -xrm 'XTerm*color4: #2a4d73' -xrm 'XTerm*color5: #c586c0' -xrm 'XTerm*color6: #4aa3b5' \
+        "${colours[@]}" \
         -e "$build/pglocktop" &
     terminal=$!
     window=$(xdotool search --sync --onlyvisible --pid "$terminal" --class xterm | head -n 1)

@@ -254,11 +254,19 @@ static bool player_has_due(const struct player *player)
 	return player->state == PLAYER_AWAY || player->state == PLAYER_WAITING;
 }
 
-/* Whoever is in the midst of long work is called off: nobody is to wait for it. */
+/* Whoever is in the midst of something, or waits, is called off. */
 static void stage_call_off(struct stage *stage)
 {
-	PQclear(PQexec(stage->director,
-		       "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"));
+	char sql[64];
+
+	for (size_t i = 0; i < cast_part_count; i++) {
+		const struct player *player = &stage->players[i];
+
+		if (player->state != PLAYER_PLAYING || player->part->harmless)
+			continue;
+		snprintf(sql, sizeof(sql), "select pg_cancel_backend(%d)", PQbackendPID(player->conn));
+		PQclear(PQexec(stage->director, sql));
+	}
 }
 
 static void stage_set(struct stage *stage, bool clear)
