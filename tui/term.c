@@ -298,11 +298,13 @@ static void leave_modes(struct term *term)
 		write_string(PASTE_OFF);
 }
 
-static bool check_terminal(struct err *err)
+static bool check_terminal(struct termios *modes, struct err *err)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return err_set(err, "standard %s is not a terminal; use --once to print snapshots",
 			       isatty(STDIN_FILENO) ? "output" : "input");
+	if (tcgetattr(STDIN_FILENO, modes) != 0)
+		return err_set(err, "the terminal's modes cannot be read: %s", strerror(errno));
 	const char *name = getenv("TERM");
 	if (!name || !*name)
 		return err_set(err, "TERM is not set; set it to the name of your terminal, as in TERM=xterm-256color");
@@ -336,7 +338,7 @@ struct term *term_open(const struct term_options *options, struct err *err)
 	struct term *term = calloc(1, sizeof *term);
 	if (!term)
 		err_die("out of memory");
-	if (!check_terminal(err) || tcgetattr(STDIN_FILENO, &term->modes) != 0) {
+	if (!check_terminal(&term->modes, err)) {
 		free(term);
 		return NULL;
 	}
