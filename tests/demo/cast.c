@@ -71,13 +71,15 @@ static int64_t stretch(struct stage *stage, int at)
 	return at * (int64_t)(200 + rand_r(&stage->random) % 200) / 300;
 }
 
-static int64_t next_cycle(struct stage *stage, const struct part *part, int64_t now)
+/* The beginning of the first cycle whose first step is still to come. */
+static int64_t next_cycle(const struct stage *stage, const struct part *part, int64_t now)
 {
+	int64_t begun;
+
 	if (part->period == 0)
 		return now;
-	if (now <= stage->began)
-		return stage->began;
-	return stage->began + ((now - stage->began) / part->period + 1) * part->period;
+	begun = now - (now - stage->began) % part->period;
+	return now < begun + part->steps->at ? begun : begun + part->period;
 }
 
 static void player_await_step(struct stage *stage, struct player *player)
