@@ -6,6 +6,17 @@
 
 #include "pglocktop/state.h"
 
+/* state.c */
+/* The row that the person chose and that no ghost may leave; ROW_KEY_NONE: none. */
+struct row_key state_held_key(const struct state *state);
+
+/* The question closed by itself: says why, and keys meant for it go nowhere. */
+void state_question_closed(struct state *state, const struct err *err, int64_t now);
+
+/* What the person decided about one row; state_unfold takes back that it is folded. */
+void state_fold(struct state *state, struct row_key key, bool open);
+void state_unfold(struct state *state, struct row_key key);
+
 /* state_list.c: the cursor and the folds. */
 void state_move(struct state *state, const struct scene *scene, enum action action);
 void state_fold_here(struct state *state, const struct scene *scene, enum action action);

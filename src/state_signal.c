@@ -71,11 +71,12 @@ void state_ask(struct state *state, const struct scene *scene, enum signal_verb 
 	uint32_t session = SNAPSHOT_NO_INDEX;
 	bool frozen = state->frozen;
 	if (!may_ask(state, &err) || !pick_target(state, scene, &session, &err) ||
-	    !question_open(&state->question, verb, scene->frame, session, frozen, &err)) {
+	    !question_open(&state->question, verb, scene->frame, session, frozen, now, &err)) {
 		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
 		return;
 	}
 	state->message.kind = MESSAGE_NONE;
+	state->lists[state->view].touched = true;
 	if (frozen) {
 		state->frozen = false;
 		state_effect(state, EFFECT_COMMAND, NULL)->command.kind = COMMAND_THAW;

@@ -75,29 +75,50 @@ int layout_list_height(const struct state *state)
 	return layout.list_height;
 }
 
-/* A column of names that says the same on every line of the list goes into the header. */
-static bool is_uniform(const struct column *column, const struct scene *scene)
+static const char *session_name(const struct session *session, enum column_id column)
 {
-	struct strbuf first = STRBUF_INIT, text = STRBUF_INIT;
-	bool same = true, any = false;
-	if (column->id != COLUMN_USER && column->id != COLUMN_DATABASE && column->id != COLUMN_CLIENT)
-		return false;
-	for (uint32_t i = 0; same && i < scene->line_count; i++) {
-		uint32_t session = scene_session_at(scene, i);
-		if (session == SNAPSHOT_NO_INDEX)
-			continue;
-		struct column_row row = column_row_of_session(scene->frame, session);
-		strbuf_reset(&text);
-		column_format(column, &row, true, &text);
-		if (any)
-			same = strcmp(first.text, text.text) == 0;
-		else
-			strbuf_add_string(&first, text.text);
-		any = true;
+	if (column == COLUMN_USER)
+		return session->user;
+	return column == COLUMN_DATABASE ? session->database : session->client;
+}
+
+/* What a row says in the column, NULL: nothing. `none`: it has no such thing at all. */
+static const char *row_name(const struct scene *scene, uint32_t index, enum column_id column, bool *none)
+{
+	const struct snapshot *snapshot = scene->frame->snapshot;
+	const struct graph_node *node = scene->forest ? &scene->frame->graph->nodes[index] : NULL;
+	uint32_t session = node ? node->session : scene_session_at(scene, index);
+	*none = false;
+	if (session != SNAPSHOT_NO_INDEX)
+		return session_name(&snapshot->sessions[session], column);
+	if (node && node->prepared != SNAPSHOT_NO_INDEX && column != COLUMN_CLIENT) {
+		const struct prepared *prepared = &snapshot->prepared[node->prepared];
+		return column == COLUMN_USER ? prepared->owner : prepared->database;
 	}
-	strbuf_release(&first);
-	strbuf_release(&text);
-	return any && same;
+	*none = true;
+	return NULL;
+}
+
+/*
+ * The name that a column has throughout, NULL: it has not. The rows of the whole tree count, also those folded away:
+ * else columns would come and go with each fold.
+ */
+static const char *uniform_name(const struct scene *scene, enum column_id column)
+{
+	uint32_t count = scene->forest ? scene->frame->graph->node_count : scene->line_count;
+	const char *first = NULL;
+	bool none;
+	if (column != COLUMN_USER && column != COLUMN_DATABASE && column != COLUMN_CLIENT)
+		return NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = row_name(scene, i, column, &none);
+		if (none)
+			continue;
+		if (!name || !*name || (first && first != name && strcmp(first, name) != 0))
+			return NULL;
+		first = name;
+	}
+	return first;
 }
 
 /* What is left over, or lacking, is the query's; without one the session's and the object's. */
@@ -138,8 +159,9 @@ static void layout_columns(struct layout *layout, const struct state *state, con
 	const struct column_set *set = column_set_for(state->view, state->width);
 	for (size_t i = 0; i < set->count; i++) {
 		const struct column *column = &columns[set->ids[i]];
-		if (scene && state->width >= WIDE && is_uniform(column, scene))
-			layout->uniform[layout->uniform_count++] = column;
+		const char *uniform = scene && state->width >= WIDE ? uniform_name(scene, column->id) : NULL;
+		if (uniform)
+			layout->uniform[layout->uniform_count++] = (struct layout_uniform){ column, uniform };
 		else
 			layout->columns[layout->column_count++] = (struct layout_column){ column, 0, column->width };
 	}

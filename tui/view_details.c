@@ -336,16 +336,20 @@ static int page_write(struct page *page, const struct view_context *context)
 	return page->line;
 }
 
-void view_draw_details(struct canvas *canvas, const struct view_context *context, int height)
+uint32_t view_draw_details(struct canvas *canvas, const struct view_context *context, int height)
 {
-	int y = context->layout.header_lines + (height > 12);
-	struct page page = { .canvas = canvas, .y = y, .height = height - y, .skip = INT32_MAX };
+	int y = context->layout.header_lines + 1;
+	struct page page = { .canvas = canvas, .y = y, .height = height > y ? height - y : 0, .skip = INT32_MAX };
 	/* Written twice: once to count the lines, so that one cannot scroll beyond the last. */
 	int lines = page_write(&page, context);
-	int last = lines > page.height ? lines - page.height : 0;
-	page.skip = context->state->details_top < (uint32_t)last ? (int)context->state->details_top : last;
+	int last_top = lines > page.height ? lines - page.height : 0;
+	page.skip = context->state->details_top < (uint32_t)last_top ? (int)context->state->details_top : last_top;
 	page_write(&page, context);
-	if (last > 0)
-		canvas_printf(canvas, y - 1 > 1 ? y - 1 : y, canvas->width > 20 ? canvas->width - 14 : 0, STYLE_DIM,
-			      "%4d-%d of %d", page.skip + 1, page.skip + page.height, lines);
+	if (last_top > 0)
+		canvas_printf(canvas, y - 1, 1, STYLE_DIM, "lines %d-%d of %d", page.skip + 1, page.skip + page.height,
+			      lines);
+	if (view_is_dim(context))
+		for (int line = y; line < height; line++)
+			canvas_restyle(canvas, line, 0, -1, STYLE_DIM);
+	return (uint32_t)last_top;
 }

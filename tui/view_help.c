@@ -72,7 +72,7 @@ static void draw_help_line(struct canvas *canvas, int y, int x, int width, const
 		canvas_put_cut(canvas, y, x + indent, width - indent, STYLE_NORMAL, line->text);
 }
 
-void view_draw_help(struct canvas *canvas, const struct view_context *context)
+uint32_t view_draw_help(struct canvas *canvas, const struct view_context *context)
 {
 	struct help help = { .count = 0 };
 	for (int group = 0; group < ACTION_GROUP_COUNT; group++)
@@ -81,6 +81,7 @@ void view_draw_help(struct canvas *canvas, const struct view_context *context)
 	int columns_across = canvas->width >= TWO_COLUMNS ? 2 : 1;
 	int height = context->layout.foot_y - 2;
 	int rows = (help.count + columns_across - 1) / columns_across;
+	height = height > 0 ? height : 0;
 	int last_top = rows > height ? rows - height : 0;
 	int top = context->state->help_top < (uint32_t)last_top ? (int)context->state->help_top : last_top;
 	int width = canvas->width / columns_across - COLUMN_GAP;
@@ -92,4 +93,5 @@ void view_draw_help(struct canvas *canvas, const struct view_context *context)
 			if (top + row + across * rows < help.count)
 				draw_help_line(canvas, 2 + row, 1 + across * (canvas->width / columns_across), width,
 					       &help.lines[top + row + across * rows]);
+	return (uint32_t)last_top;
 }
