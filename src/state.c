@@ -147,10 +147,15 @@ struct row_key state_held_key(const struct state *state)
 	return list->touched ? list->cursor : ROW_KEY_NONE;
 }
 
+void state_swallow(struct state *state, int64_t now)
+{
+	state->swallow_until = now + SWALLOW_TIME;
+}
+
 void state_question_closed(struct state *state, const struct err *err, int64_t now)
 {
 	state_say(state, MESSAGE_NEWS, now, "%s", err->text);
-	state->swallow_until = now + SWALLOW_TIME;
+	state_swallow(state, now);
 }
 
 static bool is_connected(const struct source_status *status)
@@ -216,8 +221,8 @@ void state_take_signal(struct state *state, const struct signal_news *news, int6
 			  news->text[0] ? news->text : ": it has ended or moved on");
 		break;
 	case SIGNAL_REFUSED:
-		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d, the server refused: %s%s%s", pid, news->text,
-			  news->sqlstate[0] ? " " : "", news->sqlstate);
+		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d, the server refused: %s%s%s%s", pid,
+			  news->text, news->sqlstate[0] ? " (" : "", news->sqlstate, news->sqlstate[0] ? ")" : "");
 		break;
 	case SIGNAL_UNKNOWN:
 		state_say(state, MESSAGE_ERROR, now, "%s for %d: no answer, it may have been sent%s%s", verb, pid,

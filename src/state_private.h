@@ -10,8 +10,11 @@
 /* The row that the person chose and that no ghost may leave; ROW_KEY_NONE: none. */
 struct row_key state_held_key(const struct state *state);
 
-/* The question closed by itself: says why, and keys meant for it go nowhere. */
+/* The question closed by itself: says why. */
 void state_question_closed(struct state *state, const struct err *err, int64_t now);
+
+/* Keys that were meant for a question go nowhere. */
+void state_swallow(struct state *state, int64_t now);
 
 /* What the person decided about one row; state_unfold takes back that it is folded. */
 void state_fold(struct state *state, struct row_key key, bool open);

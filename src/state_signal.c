@@ -112,6 +112,7 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		break;
 	case QUESTION_PILE:
 		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
+		state_swallow(state, now);
 		break;
 	}
 }

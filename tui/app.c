@@ -39,11 +39,18 @@ static void app_take_news(struct app *app, int64_t now)
 	}
 }
 
+static void app_copy(struct app *app, const char *text, size_t length)
+{
+	if (!term_copy(app->term, text, length))
+		state_say(&app->desk.state, MESSAGE_ERROR, when_monotonic(),
+			  "nothing copied: the text is too long, or this terminal is not known to have a clipboard");
+}
+
 static void app_copy_tree(struct app *app)
 {
 	struct strbuf text = STRBUF_INIT;
 	desk_copy_tree(&app->desk, &text);
-	term_copy(app->term, text.text, text.length);
+	app_copy(app, text.text, text.length);
 	strbuf_release(&text);
 }
 
@@ -62,7 +69,7 @@ static void app_perform(struct app *app, struct effect *effect)
 		app->source->ops->send(app->source, &effect->command);
 		break;
 	case EFFECT_COPY:
-		term_copy(app->term, effect->text, strlen(effect->text));
+		app_copy(app, effect->text, strlen(effect->text));
 		break;
 	case EFFECT_COPY_TREE:
 		app_copy_tree(app);

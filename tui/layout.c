@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { NARROW = 120, WIDE = 160, MINIMAL = 60 };
+enum { MINIMAL = 60, NARROW = 120, WIDE = 160, ROOMY = 200 };
 
 /* By view and width: the columns, QUERY last, where there is one. */
 static const enum column_id tree_minimal[] = { COLUMN_SESSION, COLUMN_STATE };
@@ -51,7 +51,7 @@ static int query_lines(const struct state *state)
 		return 0;
 	if (state->wrap)
 		return state->height / 4 < 8 ? state->height / 4 : 8;
-	return state->width < NARROW;
+	return state->width < NARROW || (state->width >= WIDE && state->width < ROOMY);
 }
 
 static void layout_rows(struct layout *layout, const struct state *state)
@@ -121,36 +121,61 @@ static const char *uniform_name(const struct scene *scene, enum column_id column
 	return first;
 }
 
-/* What is left over, or lacking, is the query's; without one the session's and the object's. */
+static struct layout_column *find_column(struct layout *layout, enum column_id id)
+{
+	for (int i = 0; i < layout->column_count; i++)
+		if (layout->columns[i].column->id == id)
+			return &layout->columns[i];
+	return NULL;
+}
+
+/* Takes what is lacking from a column, but not all of it; what is still lacking. */
+static int shrink(struct layout_column *column, int lacking, int least)
+{
+	int spare = column ? column->width - least : 0;
+	int taken = spare <= 0 ? 0 : spare < lacking ? spare : lacking;
+	if (column)
+		column->width -= taken;
+	return lacking - taken;
+}
+
+static int least_of(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* Much room is the query's, but longer names and objects get some of it. */
+static void share_with_query(struct layout *layout, struct layout_column *query, struct layout_column *last, int room)
+{
+	int extra = room > 40 ? (room - 40) / 5 : 0;
+	find_column(layout, COLUMN_SESSION)->width += least_of(extra, 8);
+	last->width += least_of(extra, 12);
+	query->width = room - least_of(extra, 8) - least_of(extra, 12);
+	if (query->width < 0)
+		query->width = 0;
+}
+
+/* The widths of the columns that take what is left over, or give what is lacking. */
 static void layout_share(struct layout *layout, int width)
 {
-	int used = 1, flexible = 0;
-	struct layout_column *object = NULL, *session = NULL, *query = NULL;
-	for (int i = 0; i < layout->column_count; i++) {
-		struct layout_column *at = &layout->columns[i];
-		used += at->width + 1;
-		if (at->column->id == COLUMN_SESSION)
-			session = at;
-		else if (at->column->id == COLUMN_OBJECT || at->column->id == COLUMN_WAIT_EVENT)
-			object = at;
-		else if (at->column->id == COLUMN_QUERY)
-			query = at;
-	}
-	flexible = width - used + 1;
-	if (query && flexible > 40) {
-		int extra = (flexible - 40) / 5;
-		session->width += extra < 8 ? extra : 8;
-		object->width += extra < 12 ? extra : 12;
-		flexible -= (extra < 8 ? extra : 8) + (extra < 12 ? extra : 12);
-	}
+	struct layout_column *session = find_column(layout, COLUMN_SESSION), *state = find_column(layout, COLUMN_STATE);
+	struct layout_column *query = find_column(layout, COLUMN_QUERY), *last = find_column(layout, COLUMN_OBJECT);
+	int room = width;
+	if (!last)
+		last = find_column(layout, COLUMN_WAIT_EVENT);
+	for (int i = 0; i < layout->column_count; i++)
+		room -= layout->columns[i].width + 1;
 	if (query) {
-		query->width = flexible > 0 ? flexible : 0;
-	} else if (object) {
-		int share = flexible > 0 ? flexible / 3 : 0;
-		session->width += share;
-		object->width += flexible - share;
-	} else if (session) {
-		session->width += flexible;
+		share_with_query(layout, query, last, room);
+	} else if (room < 0) {
+		int lacking = shrink(last, -room, 12);
+		lacking = shrink(session, lacking, 16);
+		lacking = shrink(state, lacking, 0);
+		shrink(session, lacking, 0);
+	} else {
+		session->width += last ? room / 3 : room;
+		if (last)
+			last->width += room - room / 3;
 	}
 }
 

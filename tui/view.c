@@ -77,7 +77,7 @@ static void draw_empty(struct canvas *canvas, const struct view_context *context
 	bool filtered = state->filter[0] || state->user_term[0] || state->minimum_age > 0;
 	if (context->scene->line_count == 0)
 		canvas_put_cut(canvas, context->layout.list_y, 1, -1, STYLE_NORMAL,
-			       filtered ? "Nothing matches the filter; an empty one (f ^U Enter) shows all."
+			       filtered ? "Nothing matches: f changes the filter, u the user, a the age."
 					: "There is nothing to show.");
 }
 

@@ -81,10 +81,10 @@ static void count_line(void *context, const char *text)
 static void draw_overlay(struct canvas *canvas, enum style style, int y, const char *text)
 {
 	int most = canvas->height / 2 > 0 ? canvas->height / 2 : 1, width = canvas->width - 2;
-	int lines = text_wrap(canvas->charset, text, width, 0, count_line, NULL);
+	int lines = text_wrap_sentence(canvas->charset, text, width, 0, count_line, NULL);
 	lines = lines < most ? lines : most;
 	struct overlay overlay = { canvas, style, y - lines + 1 };
-	text_wrap(canvas->charset, text, width, lines, draw_overlay_line, &overlay);
+	text_wrap_sentence(canvas->charset, text, width, lines, draw_overlay_line, &overlay);
 }
 
 static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int y)
@@ -138,8 +138,8 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 			     "copy: q query  p pid  s the SQL that terminates it  t the tree");
 	else if (state->message.kind != MESSAGE_NONE)
 		draw_message(canvas, &state->message, y);
-	else
-		draw_hints(canvas, context, y);
+	else if (state->question.stage <= QUESTION_WANTED)
+		draw_hints(canvas, context, y); /* a question says itself how it is answered */
 }
 
 void view_draw_menu(struct canvas *canvas, const struct view_context *context)
@@ -152,7 +152,7 @@ void view_draw_menu(struct canvas *canvas, const struct view_context *context)
 	}
 	const char *title = menu->kind == MENU_SORT ? "sort by" : "show";
 	uint32_t top = room > 0 && menu->cursor >= (uint32_t)room ? menu->cursor - (uint32_t)room + 1 : 0;
-	width = width + 4 < canvas->width ? width + 4 : canvas->width;
+	width = width + 5 < canvas->width ? width + 5 : canvas->width;
 	canvas_fill(canvas, y0, 0, width, STYLE_TITLES);
 	canvas_put(canvas, y0, 1, width - 1, STYLE_TITLES, title);
 	for (int i = 0; i < room && top + (uint32_t)i < menu->count; i++) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Room for the pieces of one line, with the gap between them. */
-enum { GAP = 2, FIRST_LEAST = 8 };
+enum { GAP = 2, REASON_LEAST = 8, READ_ONLY_WIDTH = 13, LOST_NARROW = 100 };
 
 static int segments_width(const struct canvas *canvas, const struct segment *segments, int count)
 {
@@ -25,6 +25,12 @@ static int find_droppable(const struct segment *segments, int count)
 		    (worst < 0 || segments[i].rank >= segments[worst].rank))
 			worst = i;
 	return worst;
+}
+
+/* The first piece, which server it is, is cut no further than this. */
+static int first_least(int width)
+{
+	return width / 5 > 8 ? width / 5 : 8;
 }
 
 /* Returns the column that is left of them all. */
@@ -54,7 +60,8 @@ void view_draw_segments(struct canvas *canvas, int y, struct segment *segments, 
 			continue;
 		if (i == 0 && surplus > 0) {
 			int width = text_width(canvas->charset, segments[i].text) - surplus;
-			width = width < FIRST_LEAST ? FIRST_LEAST : width;
+			if (width < first_least(canvas->width))
+				width = first_least(canvas->width);
 			room = width < room ? width : room;
 		}
 		x += canvas_put_cut(canvas, y, x, room, segments[i].style, segments[i].text) + GAP;
@@ -112,15 +119,36 @@ static void version_text(const struct snapshot *snapshot, char *text, size_t siz
 			 when_format_age(server->replay_lag, age));
 }
 
+/* Cuts a text to so many bytes, at a character. */
+static void cut_text(struct strbuf *text, int room, bool ascii)
+{
+	if ((int)text->length <= room || room < REASON_LEAST)
+		return;
+	size_t length = (size_t)room - 1;
+	while (length > 0 && ((unsigned char)text->text[length] & 0xc0) == 0x80)
+		length--;
+	strbuf_truncate(text, length);
+	strbuf_add_string(text, ascii ? "~" : "…");
+}
+
+/* The reason is anybody's words: it is cut so that what comes after it shows, too. */
 static void lost_text(const struct view_context *context, char *text, size_t size)
 {
-	const struct source_status *status = &context->state->status;
-	char since[WHEN_TEXT_SIZE], when[32] = "now";
+	const struct state *state = context->state;
+	const struct source_status *status = &state->status;
+	char since[WHEN_TEXT_SIZE], when[32] = "now", next[80];
+	struct strbuf reason = STRBUF_INIT;
 	int64_t left = status->retry_at == WHEN_NONE ? 0 : status->retry_at - context->now;
 	if (left > 0)
 		snprintf(when, sizeof when, "in %" PRId64 "s", (left + WHEN_SECOND - 1) / WHEN_SECOND);
-	snprintf(text, size, "LOST since %s: %s. Try %u %s. No signal possible.",
-		 when_format_clock(status->since, since), status->text, status->attempt, when);
+	snprintf(next, sizeof next, ". Try %u %s.%s", status->attempt, when,
+		 state->width < LOST_NARROW ? "" : " No signal possible.");
+	int used = snprintf(text, size, "LOST since %s: ", when_format_clock(status->since, since));
+	text_add_inert((struct charset){ .unicode = !state->ascii }, status->text, &reason);
+	int room = state->width - first_least(state->width) - used - (int)strlen(next) - 2 * GAP;
+	cut_text(&reason, room - (state->read_only ? READ_ONLY_WIDTH : 0), state->ascii);
+	snprintf(text + used, size - (size_t)used, "%s%s", reason.text, next);
+	strbuf_release(&reason);
 }
 
 static void waiting_text(const struct view_context *context, char *text, size_t size)

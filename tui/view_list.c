@@ -145,7 +145,8 @@ static void sum_text(const struct view_context *context, const struct outline_li
 	if (line->kind == LINE_MORE) {
 		strbuf_printf(out, "%s %u more, oldest %s", signs->more, (unsigned)line->count, age);
 	} else {
-		strbuf_printf(out, "%s %u brief waits (<%gs)", signs->more, (unsigned)line->count,
+		strbuf_printf(out, "%s %u brief wait%s (<%gs)", signs->more, (unsigned)line->count,
+			      line->count == 1 ? "" : "s",
 			      (double)context->state->status.interval / (double)WHEN_SECOND);
 	}
 }
@@ -267,6 +268,7 @@ bool view_is_dim(const struct view_context *context)
 	return state->status.state == SOURCE_LOST || state->status.state == SOURCE_CONNECTING ||
 	       state->status.state == SOURCE_AUTHENTICATING || state->status.state == SOURCE_WARMING ||
 	       state->status.state == SOURCE_NO_SLOT || state->status.state == SOURCE_FAILED ||
+	       state->status.state == SOURCE_FROZEN || state->frozen ||
 	       state_is_stale(state, context->scene->frame, context->now);
 }
 

@@ -33,7 +33,7 @@ struct list_state {
 
 enum menu_kind { MENU_NONE, MENU_SORT, MENU_USER };
 
-enum { MENU_ITEM_SIZE = 64, MENU_ITEMS = 64 };
+enum { MENU_ITEM_SIZE = 96, MENU_ITEMS = 200 };
 
 struct menu {
 	enum menu_kind kind;
