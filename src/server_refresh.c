@@ -32,6 +32,7 @@ static bool handle_question(void *context, const struct row_field *fields, struc
 	    !rows_take_int64(fields[2], "statement_timestamp", &scan->questions_from, err) ||
 	    !rows_take_int64(fields[3], "clock_timestamp", &scan->questions_until, err))
 		return false;
+	answer.after = scan->questions_from;
 	scan->answers = arena_grow(arena, scan->answers, &scan->answer_capacity, scan->answer_count + 1, sizeof answer);
 	scan->answers[scan->answer_count++] = answer;
 	return true;
@@ -103,16 +104,17 @@ static void ask(struct server *server, struct scan *scan)
 {
 	uint32_t databases[DATABASES_COUNTED];
 	uint32_t count = names_database_oids(&server->names, databases, DATABASES_COUNTED - 1);
-	struct query_params params = { .count = 0 };
+	struct query_params locks = { .count = 0 }, tail = { .count = 0 };
 	databases[count++] = 0; /* shared objects' */
 	exchange_begin(server);
 	add_questions(server, scan);
 	exchange_add_query(server, QUERY_HEAD, NULL, handle_head, scan);
-	exchange_add_query(server, QUERY_LOCKS, NULL, handle_lock, scan);
+	query_add_int32(&locks, server->options.all_locks ? -1 : server->agenda.selected.pid);
+	exchange_add_query(server, QUERY_LOCKS, &locks, handle_lock, scan);
 	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
 	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
-	query_add_oid_array(&params, databases, count, scan->reader.arena);
-	exchange_add_query(server, QUERY_TAIL, &params, handle_tail, scan);
+	query_add_oid_array(&tail, databases, count, scan->reader.arena);
+	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, scan);
 	exchange_sync(server);
 }
 

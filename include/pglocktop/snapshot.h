@@ -176,8 +176,8 @@ struct prepared {
  */
 struct queue_answer {
 	int32_t pid;
-	int64_t after; /* server time of the reading before it was asked; who began to wait later is not judged by it.
-			  0: nobody did */
+	int64_t after; /* server time just before it was asked: it says nothing of who began to wait later. 0: none did
+			*/
 	const int32_t *blockers;
 	uint32_t blocker_count;
 };

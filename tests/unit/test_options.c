@@ -130,7 +130,7 @@ static void test_printing(void **state)
 	assert_int_equal(options.format, OPTIONS_JSON);
 	assert_int_equal(options.count, 3);
 	assert_true(options.all_edges);
-	assert_true(options.all_locks);
+	assert_true(options.server.all_locks);
 	assert_true(options.exit_code);
 
 	assert_run((char[]){ "--once -f app -s +state" }, &options);
