@@ -326,6 +326,8 @@ static bool start_thread(struct server *server)
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	bool started = pthread_create(&server->thread, NULL, run, server) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (started)
+		pthread_setname_np(server->thread, "sampler");
 	return started;
 }
 

@@ -189,6 +189,7 @@ struct server_questions {
 	int32_t *pids; /* sorted */
 	struct wait_key *waits; /* of these pids, in the scan before; same order */
 	uint32_t count;
+	bool cut, was_cut; /* the budget had no room for all of these; of those before */
 	double model; /* what they should cost, microseconds */
 	double scale; /* what they cost in truth, over the model */
 };
@@ -221,6 +222,7 @@ struct server {
 	struct server_questions questions;
 	uint64_t epoch, serial;
 	int64_t scan_time; /* the server's, of the last refresh */
+	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */

@@ -197,6 +197,8 @@ static void build(struct scan *scan)
 	snapshot_finish(snapshot);
 	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
 	scan->frame->graph = graph_new(snapshot);
+	scan->server->last_sessions = snapshot->session_count;
+	scan->server->last_locks = snapshot->lock_count;
 }
 
 enum scan_end { SCAN_DONE, SCAN_FAILED, SCAN_OVER };
@@ -223,6 +225,7 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 	int64_t cpu = cpu_time();
 	struct scan scan = { .server = server, .frame = frame_new(), .replayed_at = WHEN_NONE };
 	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
+	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
 	ask(server, &scan);
 	enum exchange_end end = exchange_wait(server, INT64_MAX);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
