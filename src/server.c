@@ -23,7 +23,8 @@ const struct server_limits server_limits_default = {
 	.watch = 3 * WHEN_SECOND,
 	.names = 50 * MILLISECOND,
 	.names_once = WHEN_SECOND,
-	.settle_once = WHEN_SECOND,
+	.settle_once = 100 * MILLISECOND,
+	.settle_all = 2 * WHEN_SECOND,
 };
 
 /* ---- what is told ---- */

@@ -167,7 +167,8 @@ struct server_limits {
 	int64_t unanswered; /* a signal's statement: its outcome is unknown then */
 	int64_t watch; /* a signalled session is looked at for so long */
 	int64_t names, names_once; /* a frame waits for its names */
-	int64_t settle_once; /* for the order of all queues */
+	int64_t settle_once; /* for the order of the queues */
+	int64_t settle_all; /* the same, where every edge was asked for */
 };
 
 extern const struct server_limits server_limits_default;

@@ -243,10 +243,15 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 
 /* ---- until the order of the queues is settled ---- */
 
+static int64_t settle_time(const struct server *server)
+{
+	return server->options.all_edges ? server->limits.settle_all : server->limits.settle_once;
+}
+
 static double question_budget(const struct server *server)
 {
 	if (server->options.once)
-		return (double)server->limits.settle_once;
+		return (double)settle_time(server);
 	return (double)server->scan_time * QUESTIONS_SHARE;
 }
 
@@ -254,7 +259,7 @@ static double question_budget(const struct server *server)
 static enum scan_end settle(struct server *server, struct frame **frame)
 {
 	int rounds = server->options.once ? ROUNDS_ONCE : ROUNDS_LIVE;
-	int64_t deadline = when_monotonic() + server->limits.settle_once;
+	int64_t deadline = when_monotonic() + settle_time(server);
 	enum scan_end end = scan_server(server, frame);
 	while (end == SCAN_DONE) {
 		questions_choose(server, (*frame)->graph, question_budget(server));
