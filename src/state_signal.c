@@ -97,6 +97,15 @@ static void send_signal(struct state *state, const struct frame *frame, int64_t 
 		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
 }
 
+void state_close_question(struct state *state, int64_t now, const char *reason)
+{
+	if (!question_is_open(&state->question))
+		return;
+	question_close(&state->question);
+	state_say(state, MESSAGE_ERROR, now, "%s", reason);
+	state->swallow_until = now + STATE_SWALLOW_TIME;
+}
+
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
 {
 	switch (question_key(&state->question, input)) {
@@ -111,6 +120,7 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		break;
 	case QUESTION_PILE:
 		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
+		state->swallow_until = now + STATE_SWALLOW_TIME; /* the rest of it */
 		break;
 	}
 }

@@ -144,6 +144,9 @@ bool state_takes_keys(const struct state *state);
 void state_input(struct state *state, const struct scene *scene, const struct input *input, enum action action,
 		 int64_t now);
 
+/* Closes the question, if one is open: says why, and swallows for a while what is typed on. */
+void state_close_question(struct state *state, int64_t now, const char *reason);
+
 /* What time brings: messages and ghosts go, the question arms. Returns whether the screen must be drawn anew. */
 bool state_tick(struct state *state, int64_t now);
 
