@@ -87,6 +87,12 @@ test: ## install what is missing (apt), then all tests, under sanitizers, too
 	tests/install-dependencies.sh test
 	BUILD='$(BUILD)' tests/suite.sh all
 
+bench: $(BUILD)/tests/bench/analysis ## how long it takes from lock rows to lines on screen
+	$<
+
+$(BUILD)/tests/bench/analysis: $(BUILD)/tests/bench/analysis.o $(core_objects)
+	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+
 unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
 	tests/run.sh $^
 
@@ -142,7 +148,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test unit test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
+.PHONY: all check test unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

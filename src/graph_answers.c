@@ -18,10 +18,20 @@ enum statement {
 	SAYS_BEHIND
 };
 
+/* What statements are made from, close together: with many questions about a long queue they are many. */
+struct waiter {
+	int64_t since;
+	uint32_t node;
+	uint16_t wanted; /* its mode's bit */
+	uint16_t against; /* the modes that what it holds conflicts with */
+};
+
 struct sorting {
 	struct graph_build *build;
+	const struct graph_answers *answers;
 	const struct graph_lock *lock;
 	struct graph_wait *waits; /* the lock's, in the estimated order */
+	struct waiter *waiters;
 	uint32_t count;
 	uint32_t *asked; /* places of the waits with a usable answer */
 	uint32_t asked_count;
@@ -34,24 +44,22 @@ struct sorting {
 	uint32_t *position; /* by place: in the final order */
 };
 
-static bool conflict(const struct graph_wait *a, const struct graph_wait *b)
-{
-	return lockmode_conflicts(a->mode) & LOCKMODE_BIT(b->mode);
-}
-
 static bool holds_against(const struct graph *graph, const struct graph_wait *holder, const struct graph_wait *wait)
 {
 	return graph->procs[holder->proc].held & lockmode_conflicts(wait->mode);
 }
 
 /* A wait whose start is not yet written has only just begun; before 14 there is no waitstart at all. */
-bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait, int64_t when)
+static bool began_after(const struct graph *graph, int64_t since, int64_t when)
 {
 	if (when <= 0)
 		return false;
-	if (wait->since == WHEN_NONE)
-		return graph->snapshot->server.version_num >= 140000;
-	return wait->since > when;
+	return since == WHEN_NONE ? graph->snapshot->server.version_num >= 140000 : since > when;
+}
+
+bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait, int64_t when)
+{
+	return began_after(graph, wait->since, when);
 }
 
 static bool is_startup(const struct snapshot *snapshot, uint32_t session)
@@ -65,15 +73,37 @@ static uint32_t answer_serial(const struct sorting *sorting, uint32_t place)
 	return sorting->lock->first_wait + place + 1;
 }
 
+/* The node of a pid. Answers tend to name sessions in the order of their pids: the next one is tried first. */
+static uint32_t find_named(const struct sorting *sorting, int32_t pid, uint32_t *next)
+{
+	const struct graph *graph = sorting->build->graph;
+	const int32_t *pids = sorting->answers->pids;
+	uint32_t low = 0, high = graph->snapshot->session_count;
+	if (*next < high && pids[*next] == pid)
+		return graph->session_node[(*next)++];
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (pids[middle] < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == graph->snapshot->session_count || pids[low] != pid)
+		return GRAPH_NONE;
+	*next = low + 1;
+	return graph->session_node[low];
+}
+
 /* Marks the nodes that an answer names; returns whether it names all that hold against the wait. */
 static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, const struct queue_answer *answer,
 			uint32_t serial)
 {
 	const struct graph *graph = sorting->build->graph;
 	bool prepared_named = false;
+	uint32_t next = 0;
 	for (uint32_t i = 0; i < answer->blocker_count; i++) {
 		prepared_named |= answer->blockers[i] == 0;
-		uint32_t node = graph_find_pid(graph, answer->blockers[i]);
+		uint32_t node = find_named(sorting, answer->blockers[i], &next);
 		if (node != GRAPH_NONE)
 			sorting->named[node] = serial;
 	}
@@ -89,18 +119,18 @@ static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, 
 	return true;
 }
 
-static enum statement statement_about(const struct sorting *sorting, uint32_t place, uint32_t other_place,
+/* `conflicts`: the modes that conflict with what the one asked about awaits. */
+static enum statement statement_about(const struct sorting *sorting, uint32_t place, uint32_t other, uint16_t conflicts,
 				      int64_t after)
 {
-	const struct graph *graph = sorting->build->graph;
-	const struct graph_wait *asked = &sorting->waits[place], *other = &sorting->waits[other_place];
-	if (asked->node == other->node || !conflict(asked, other) || holds_against(graph, other, asked))
+	const struct waiter *waiter = &sorting->waiters[other], *asked = &sorting->waiters[place];
+	if (!(waiter->wanted & conflicts) || waiter->node == asked->node || (waiter->against & asked->wanted))
 		return SAYS_NOTHING;
-	if (graph_joined_after(graph, other, after))
+	if (began_after(sorting->build->graph, waiter->since, after))
 		return SAYS_NOTHING;
-	if (sorting->named[other->node] != answer_serial(sorting, place))
+	if (sorting->named[waiter->node] != answer_serial(sorting, place))
 		return SAYS_BEHIND;
-	return sorting->follows[other_place] || sorting->goes_on[place] ? SAYS_NOTHING : SAYS_AHEAD;
+	return sorting->follows[other] || sorting->goes_on[place] ? SAYS_NOTHING : SAYS_AHEAD;
 }
 
 static void read_answer(struct sorting *sorting, uint32_t place, const struct queue_answer *answer)
@@ -110,8 +140,9 @@ static void read_answer(struct sorting *sorting, uint32_t place, const struct qu
 	asked->asked_after = answer->after;
 	sorting->asked_rank[place] = sorting->asked_count;
 	uint8_t *row = &sorting->says[(size_t)sorting->asked_count * sorting->count];
+	uint16_t conflicts = lockmode_conflicts(asked->mode);
 	for (uint32_t other = 0; other < sorting->count; other++) {
-		row[other] = statement_about(sorting, place, other, answer->after);
+		row[other] = statement_about(sorting, place, other, conflicts, answer->after);
 		if (row[other] == SAYS_AHEAD)
 			sorting->ahead_count[place]++;
 		else if (row[other] == SAYS_BEHIND)
@@ -136,8 +167,22 @@ static void find_groups(struct sorting *sorting)
 		sorting->named[sorting->waits[i].node] = 0;
 }
 
-static uint32_t count_usable(struct sorting *sorting, const struct graph_answers *answers)
+static void list_waiters(struct sorting *sorting)
 {
+	for (uint32_t i = 0; i < sorting->count; i++) {
+		const struct graph_wait *wait = &sorting->waits[i];
+		sorting->waiters[i] = (struct waiter){
+			.since = wait->since,
+			.node = wait->node,
+			.wanted = LOCKMODE_BIT(wait->mode),
+			.against = graph_conflicts_of_set(sorting->build->graph->procs[wait->proc].held),
+		};
+	}
+}
+
+static uint32_t count_usable(struct sorting *sorting)
+{
+	const struct graph_answers *answers = sorting->answers;
 	const struct graph *graph = sorting->build->graph;
 	uint32_t lock = (uint32_t)(sorting->lock - graph->locks), count = 0;
 	for (uint32_t i = 0; i < sorting->count; i++) {
@@ -150,8 +195,9 @@ static uint32_t count_usable(struct sorting *sorting, const struct graph_answers
 	return count;
 }
 
-static void read_answers(struct sorting *sorting, const struct graph_answers *answers)
+static void read_answers(struct sorting *sorting)
 {
+	const struct graph_answers *answers = sorting->answers;
 	const struct snapshot *snapshot = sorting->build->snapshot;
 	for (uint32_t i = 0; i < sorting->count; i++) {
 		if (sorting->asked_rank[i] == GRAPH_NONE)
@@ -249,10 +295,10 @@ void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, con
 {
 	uint32_t count = lock->wait_count;
 	struct arena *scratch = build->scratch;
-	struct sorting sorting = { .build = build, .lock = lock, .count = count };
+	struct sorting sorting = { .build = build, .answers = answers, .lock = lock, .count = count };
 	sorting.waits = &build->graph->waits[lock->first_wait];
 	sorting.asked_rank = arena_array(scratch, count, sizeof *sorting.asked_rank);
-	uint32_t usable = count_usable(&sorting, answers);
+	uint32_t usable = count_usable(&sorting);
 	if (usable == 0)
 		return;
 	sorting.asked = arena_array(scratch, usable, sizeof *sorting.asked);
@@ -265,7 +311,9 @@ void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, con
 	sorting.follows = arena_array(scratch, count, sizeof *sorting.follows);
 	sorting.goes_on = arena_array(scratch, count, sizeof *sorting.goes_on);
 	find_groups(&sorting);
-	read_answers(&sorting, answers);
+	sorting.waiters = arena_array(scratch, count, sizeof *sorting.waiters);
+	list_waiters(&sorting);
+	read_answers(&sorting);
 	if (sorting.asked_count == 0)
 		return;
 	sort_places(&sorting);

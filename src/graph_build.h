@@ -47,6 +47,7 @@ bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahe
 struct graph_answers {
 	const uint32_t *of_node; /* index into snapshot.answers, GRAPH_NONE */
 	const uint32_t *wait_lock; /* the one lock on which all of a node's waits are, GRAPH_NONE: on several */
+	const int32_t *pids; /* of the sessions, in their order: many are looked up */
 	uint32_t *named; /* zeroed room for graph_apply_answers */
 };
 

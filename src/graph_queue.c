@@ -204,12 +204,21 @@ static uint32_t *find_answers(struct graph_build *build)
 	return answers;
 }
 
+static int32_t *list_pids(struct graph_build *build)
+{
+	const struct snapshot *snapshot = build->snapshot;
+	int32_t *pids = arena_array(build->scratch, snapshot->session_count, sizeof *pids);
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		pids[i] = snapshot->sessions[i].id.pid;
+	return pids;
+}
+
 void graph_build_queues(struct graph_build *build)
 {
 	struct graph *graph = build->graph;
 	for (uint32_t i = 0; i < graph->wait_count; i++)
 		graph->waits[i].since = usable_waitstart(build->snapshot, &graph->waits[i]);
-	struct graph_answers answers = { find_answers(build), find_wait_locks(build), NULL };
+	struct graph_answers answers = { find_answers(build), find_wait_locks(build), list_pids(build), NULL };
 	answers.named = arena_array(build->scratch, graph->node_count, sizeof *answers.named);
 	for (uint32_t i = 0; i < graph->lock_count; i++) {
 		struct graph_lock *lock = &graph->locks[i];

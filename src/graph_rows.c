@@ -74,17 +74,17 @@ static int compare_hashes(const void *left, const void *right)
 static struct tag_use *find_contended(struct rows *rows, uint32_t *count)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
-	uint32_t waiting = 0;
-	for (uint32_t i = 0; i < snapshot->lock_count; i++)
-		waiting += waits(&snapshot->locks[i]);
-	struct tag_use *tags = arena_array(rows->build->scratch, waiting, sizeof *tags);
-	uint32_t used = 0;
-	for (uint32_t i = 0; i < snapshot->lock_count; i++)
-		if (waits(&snapshot->locks[i]))
-			tags[used++].tag = &snapshot->locks[i].tag;
+	struct tag_use *tags = arena_array(rows->build->scratch, 1, sizeof *tags);
+	size_t used = 0, capacity = 1;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		if (!waits(&snapshot->locks[i]))
+			continue;
+		tags = arena_grow(rows->build->scratch, tags, &capacity, used + 1, sizeof *tags);
+		tags[used++].tag = &snapshot->locks[i].tag;
+	}
 	qsort(tags, used, sizeof *tags, compare_tags);
 	*count = 0;
-	for (uint32_t i = 0; i < used; i++)
+	for (size_t i = 0; i < used; i++)
 		if (*count == 0 || compare_tags(&tags[*count - 1], &tags[i]) != 0)
 			tags[(*count)++] = tags[i];
 	return tags;
@@ -227,23 +227,29 @@ static void sort_uses(struct rows *rows, uint32_t (*key)(const struct row_use *)
 	rows->uses = sorted;
 }
 
-static void unite_uses(struct rows *rows)
+/* What the uses of one lock by one actor come to, from `first` on. */
+static struct share unite_uses(const struct rows *rows, uint32_t first)
+{
+	struct share share = { .lock = rows->uses[first].lock, .actor = rows->uses[first].actor, .first_use = first };
+	for (uint32_t i = first; i < rows->use_count; i++) {
+		const struct row_use *use = &rows->uses[i];
+		if (use->lock != share.lock || use->actor != share.actor)
+			break;
+		const struct lock *row = &rows->build->snapshot->locks[use->row];
+		share.use_count++;
+		if (row->granted)
+			share.held |= LOCKMODE_BIT(row->mode);
+		else if (waits(row))
+			share.wanted |= LOCKMODE_BIT(row->mode);
+	}
+	return share;
+}
+
+static void find_shares(struct rows *rows)
 {
 	rows->shares = arena_array(rows->build->scratch, rows->use_count, sizeof *rows->shares);
-	for (uint32_t i = 0; i < rows->use_count; i++) {
-		const struct row_use *use = &rows->uses[i];
-		struct share *share = rows->share_count > 0 ? &rows->shares[rows->share_count - 1] : NULL;
-		if (!share || share->lock != use->lock || share->actor != use->actor) {
-			share = &rows->shares[rows->share_count++];
-			*share = (struct share){ .lock = use->lock, .actor = use->actor, .first_use = i };
-		}
-		const struct lock *row = &rows->build->snapshot->locks[use->row];
-		share->use_count++;
-		if (row->granted)
-			share->held |= LOCKMODE_BIT(row->mode);
-		else if (waits(row))
-			share->wanted |= LOCKMODE_BIT(row->mode);
-	}
+	for (uint32_t i = 0; i < rows->use_count; i += rows->shares[rows->share_count - 1].use_count)
+		rows->shares[rows->share_count++] = unite_uses(rows, i);
 }
 
 /* Keeps those who wait, and those who hold what another one's wait conflicts with; the others are in nobody's way. */
@@ -375,7 +381,7 @@ void graph_build_rows(struct graph_build *build)
 		collect_uses(&rows);
 		sort_uses(&rows, use_actor, rows.actor_count);
 		sort_uses(&rows, use_lock, build->graph->lock_count);
-		unite_uses(&rows);
+		find_shares(&rows);
 	}
 	keep_shares(&rows);
 	add_nodes(&rows);

@@ -171,9 +171,8 @@ static void open_wanted(struct budget *budget)
 		const struct forest_item *item = &outlining->forest->items[i];
 		if (!outlining->shown[i] || item->child_count == 0 || is_folded(outlining, item->key))
 			continue;
-		if (is_unfolded(outlining, item->key))
-			open_branch(budget, i, false, UINT32_MAX);
-		else if (item->kind == FOREST_CYCLE && item->child_count <= SMALL_CYCLE)
+		bool small_cycle = item->kind == FOREST_CYCLE && item->child_count <= SMALL_CYCLE;
+		if (small_cycle || is_unfolded(outlining, item->key))
 			open_branch(budget, i, false, UINT32_MAX);
 		else if (outlining->keeps_beneath[i])
 			open_branch(budget, i, true, 0);

@@ -142,8 +142,9 @@ static void handle_row(struct exchange_item *item, const PGresult *result)
 		return;
 	}
 	for (int i = 0; i < item->columns; i++) {
+		int length = PQgetlength(result, 0, i);
 		fields[i].data = PQgetvalue(result, 0, i);
-		fields[i].length = PQgetisnull(result, 0, i) ? -1 : PQgetlength(result, 0, i);
+		fields[i].length = length == 0 && PQgetisnull(result, 0, i) ? -1 : length;
 	}
 	item->failed = !item->handle(item->context, fields, &item->err);
 }
@@ -153,6 +154,8 @@ static void handle_error(struct exchange_item *item, const PGresult *result)
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	if (item->failed)
+		return; /* the first error tells why */
 	item->failed = true;
 	if (message)
 		err_set(&item->err, "%s%s%s", message, detail ? ": " : "", detail ? detail : "");
@@ -221,19 +224,28 @@ static bool is_broken(const struct server *server)
 	return server->exchange.broken || PQstatus(server->conn) == CONNECTION_BAD;
 }
 
+/* Made by libpq, which goes on making them for ever on a pipeline whose connection is gone. */
+static bool is_own_error(const struct server *server, const PGresult *result)
+{
+	return PQstatus(server->conn) == CONNECTION_BAD && PQresultStatus(result) == PGRES_FATAL_ERROR &&
+	       !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+}
+
 /* All results that have come, without waiting: the last words of a lost connection, too. False: it is lost. */
 static bool take_results(struct server *server)
 {
 	struct exchange *exchange = &server->exchange;
-	while (!is_done(exchange) && !exchange->broken && !PQisBusy(server->conn)) {
+	bool over = exchange->broken;
+	while (!over && !is_done(exchange) && !PQisBusy(server->conn)) {
 		PGresult *result = PQgetResult(server->conn);
-		if (result)
+		over = is_own_error(server, result);
+		if (result && !over)
 			handle_result(server, result);
-		else
+		else if (!over)
 			finish_item(server);
 		PQclear(result);
 	}
-	return is_done(exchange) || !is_broken(server);
+	return is_done(exchange) || !(over || is_broken(server));
 }
 
 /* ---- waiting ---- */
@@ -396,7 +408,8 @@ enum exchange_end exchange_wait(struct server *server, int64_t deadline)
 		announce(server, now);
 		if (now >= deadline)
 			return EXCHANGE_PENDING;
-		if (!wait_for_bytes(server, next_deadline(server, deadline)) && !take_results(server))
+		if (!wait_for_bytes(server, next_deadline(server, deadline)) &&
+		    !(take_results(server) && is_done(exchange)))
 			return lose(server, NULL);
 	}
 }

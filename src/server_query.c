@@ -13,6 +13,10 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	"select locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid,"       \
 	" virtualtransaction, pid, mode, granted, fastpath, "
 
+#define LOCKS_SENT                                                                                                     \
+	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
+	" or pid operator(pg_catalog.=) $1 or $1 operator(pg_catalog.=) -1"
+
 #define ACTIVITY_COLUMNS(leader_pid, query_id)                                                                         \
 	"select pid, " leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port,"       \
 	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
@@ -49,25 +53,18 @@ static const struct query queries[] = {
 	  "select pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(),"
 	  " pg_catalog.pg_postmaster_start_time()" },
 	/*
-	 * Every row, also those that cannot block (fast path, SIReadLock): a session's details and --all-locks list
-	 * what it holds, and leaving them out on the server saves little of the cost.
+	 * Fast path and SIReadLock rows cannot block and are most of all there are: they are sent of one session, $1,
+	 * whose details are looked at; of all where $1 is -1.
 	 */
 	{ QUERY_LOCKS,
 	  0,
 	  V14,
 	  "pg_lock_status",
 	  16,
-	  0,
-	  { 0 },
-	  LOCK_COLUMNS "null::pg_catalog.timestamptz from pg_catalog.pg_lock_status()" },
-	{ QUERY_LOCKS,
-	  V14,
-	  0,
-	  "pg_lock_status",
-	  16,
-	  0,
-	  { 0 },
-	  LOCK_COLUMNS "waitstart from pg_catalog.pg_lock_status()" },
+	  1,
+	  { INT4_OID },
+	  LOCK_COLUMNS "null::pg_catalog.timestamptz" LOCKS_SENT },
+	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 1, { INT4_OID }, LOCK_COLUMNS "waitstart" LOCKS_SENT },
 	{ QUERY_ACTIVITY,
 	  0,
 	  V13,

@@ -121,14 +121,15 @@ static void add_signals(struct server *server)
 static void add_refresh(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
-	struct query_params questions = { .count = 0 }, tail = { .count = 0 };
+	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, tail = { .count = 0 };
 	const int32_t nobody = 0;
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
+	query_add_int32(&locks, 0);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_HEAD, NULL, NULL, NULL);
-	add_query(server, QUERY_LOCKS, NULL, NULL, NULL);
+	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
 	add_query(server, QUERY_TAIL, &tail, NULL, NULL);

@@ -53,14 +53,16 @@ char *when_format_iso(int64_t when, char text[static WHEN_TEXT_SIZE])
 	if (when == WHEN_NONE)
 		return text;
 	int64_t seconds = floor_divide(when, WHEN_SECOND);
-	int64_t micros = when - seconds * WHEN_SECOND;
+	int64_t micros = (when % WHEN_SECOND + WHEN_SECOND) % WHEN_SECOND;
 	seconds += POSTGRES_EPOCH;
 	int64_t days = floor_divide(seconds, SECONDS_A_DAY);
 	int64_t of_day = seconds - days * SECONDS_A_DAY;
 	struct civil civil = civil_from_days(days);
-	snprintf(text, WHEN_TEXT_SIZE, "%s%04" PRId64 "-%02u-%02uT%02d:%02d:%02d.%06d+00:00", civil.year < 0 ? "-" : "",
+	char whole[2 * WHEN_TEXT_SIZE]; /* more than any point in time takes: the compiler cannot know their range */
+	snprintf(whole, sizeof whole, "%s%04" PRId64 "-%02u-%02uT%02d:%02d:%02d.%06d+00:00", civil.year < 0 ? "-" : "",
 		 civil.year < 0 ? -civil.year : civil.year, civil.month, civil.day, (int)(of_day / 3600),
 		 (int)(of_day / 60 % 60), (int)(of_day % 60), (int)micros);
+	memcpy(text, whole, strlen(whole) + 1);
 	return text;
 }
 

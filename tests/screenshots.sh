@@ -14,6 +14,19 @@ if [ "${1:-}" != --on-the-server ]; then
     exec tests/demo/demo.sh -- "$0" --on-the-server
 fi
 
+# red, green, yellow, blue, magenta, cyan, and the same for bold text
+colours=()
+number=1
+for colour in '#b8382d' '#4c9a52' '#d0a030' '#2a4d73' '#a05fa8' '#4aa3b5'; do
+    colours+=(-xrm "XTerm*color$number: $colour")
+    number=$((number + 1))
+done
+number=9
+for colour in '#e0655a' '#73c27a' '#e6bf5c' '#6fa8dc' '#d69ad9' '#7ccbd9'; do
+    colours+=(-xrm "XTerm*color$number: $colour")
+    number=$((number + 1))
+done
+
 work=$(mktemp -d)
 display=
 terminal=
@@ -46,6 +59,7 @@ open_terminal() { # open_terminal COLUMNSxLINES: pglocktop in a terminal of this
     xterm -u8 -fa 'DejaVu Sans Mono' -fs 11 -geometry "$1+0+0" -b 8 -bg '#11151a' -fg '#d6dbe1' +sb \
         -xrm 'XTerm*printAttributes: 0' -xrm "XTerm*printerCommand: cat >$work/printed" \
         -xrm 'XTerm*VT100.translations: #override <Key>F12: print()' \
+        "${colours[@]}" \
         -e "$build/pglocktop" &
     terminal=$!
     window=$(xdotool search --sync --onlyvisible --pid "$terminal" --class xterm | head -n 1)
@@ -103,23 +117,24 @@ go_to() { # go_to NAME: the cursor on this session
 
 open_display
 stage play
-open_terminal 120x36
-picture tree 'checkout' 'migration' '2pc order-77' '!DEADLOCK'
+open_terminal 120x30
+picture tree 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
 go_to checkout
 press K
 picture question 'TERMINATE [0-9]+ checkout' 'y = terminate'
 press n
+go_to migration
 press Return
-picture details 'checkout' 'HOLDS' 'LAST QUERY'
+picture details 'migration +migration@shop' 'HOLDS'
 press Escape
-picture deadlock 'DEADLOCK of 2' 'billing-1' 'billing-2'
-close_terminal
-
-open_terminal 80x24
-picture 80x24 'checkout' 'migration' '!DEADLOCK'
-close_terminal
-
+await 'DEADLOCK of 2: '
+go_to billing-1
+picture deadlock 'DEADLOCK of 2: ' 'billing-1' 'billing-2'
 stage clear
-open_terminal 120x36
-picture nobody-waits 'No session waits'
+picture nobody-waits 'No session waits' 'last block' 'revenue' 'analyst'
+close_terminal
+
+stage play
+open_terminal 80x24
+picture 80x24 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
 close_terminal

@@ -21,6 +21,7 @@
 #define SITUATION_H
 
 #include "pglocktop/outline.h"
+#include "pglocktop/strbuf.h"
 
 enum { SITUATION_LIST = 32 };
 

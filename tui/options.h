@@ -22,7 +22,6 @@ struct options {
 	bool once; /* print and exit */
 	enum options_format format;
 	uint32_t count; /* snapshots to print, 1 and up */
-	bool all_edges, all_locks; /* with OPTIONS_JSON only */
 	bool exit_code; /* exit 3 when somebody waits */
 };
 

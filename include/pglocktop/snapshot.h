@@ -176,8 +176,8 @@ struct prepared {
  */
 struct queue_answer {
 	int32_t pid;
-	int64_t after; /* server time of the reading before it was asked; who began to wait later is not judged by it.
-			  0: nobody did */
+	int64_t after; /* server time just before it was asked: it says nothing of who began to wait later. 0: none did
+			*/
 	const int32_t *blockers;
 	uint32_t blocker_count;
 };
@@ -248,6 +248,7 @@ struct snapshot {
  * The arena stays the caller's and must outlive the snapshot. Strings given to the additions must already live in it.
  */
 struct snapshot *snapshot_new(struct arena *arena);
+void snapshot_reserve(struct snapshot *snapshot, uint32_t sessions, uint32_t locks); /* room for so many; a hint */
 void snapshot_add_session(struct snapshot *snapshot, const struct session *session);
 void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);

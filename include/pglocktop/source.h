@@ -87,7 +87,7 @@ enum source_command_kind {
 	COMMAND_FREEZE,
 	COMMAND_THAW, /* and refresh now */
 	COMMAND_SIGNAL,
-	COMMAND_SELECTED /* which session is looked at: its queue is asked about first */
+	COMMAND_SELECTED /* which session is looked at: its queue is asked about first, all its locks are read */
 };
 
 struct source_command {
@@ -127,6 +127,8 @@ struct server_options {
 	struct connect_options connect;
 	int64_t interval;
 	bool read_only; /* no signal path at all: COMMAND_SIGNAL is an error in the caller */
+	bool all_edges; /* with `once`: take the time (2 s, not 0.1 s) to settle the order of long queues */
+	bool all_locks; /* every lock row; else those that can block, and all of the selected session */
 	bool interactive; /* no slot, a hanging authentication and a lost connection are retried; else SOURCE_FAILED */
 	bool once; /* the queue's order is asked for without a budget but time's, and refreshes come only when asked for
 		    */

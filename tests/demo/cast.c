@@ -2,8 +2,9 @@
  * cast.c - plays the demo's sessions on a private server: one process, one poll loop, asynchronous libpq.
  *
  * The server is where PGHOST and PGPORT say, the database is "shop". Says "ready" on stdout once all are connected.
- * Ends with SIGTERM, with the process that started it, or with the server. NOTIFY stage, 'clear' sends everybody off
- * the stage: transactions are rolled back and nobody begins anything; NOTIFY stage, 'play' begins from the top.
+ * Ends with SIGTERM, with the process that started it, or with the server. NOTIFY stage, 'clear' sends off the
+ * stage whoever may hold up another: their transactions are rolled back and they begin nothing; NOTIFY stage, 'play'
+ * begins from the top.
  */
 #include "cast.h"
 
@@ -70,13 +71,15 @@ static int64_t stretch(struct stage *stage, int at)
 	return at * (int64_t)(200 + rand_r(&stage->random) % 200) / 300;
 }
 
-static int64_t next_cycle(struct stage *stage, const struct part *part, int64_t now)
+/* The beginning of the first cycle whose first step is still to come. */
+static int64_t next_cycle(const struct stage *stage, const struct part *part, int64_t now)
 {
+	int64_t begun;
+
 	if (part->period == 0)
 		return now;
-	if (now <= stage->began)
-		return stage->began;
-	return stage->began + ((now - stage->began) / part->period + 1) * part->period;
+	begun = now - (now - stage->began) % part->period;
+	return now < begun + part->steps->at ? begun : begun + part->period;
 }
 
 static void player_await_step(struct stage *stage, struct player *player)
@@ -146,10 +149,15 @@ static void player_play(struct player *player)
 	player_send(player, PLAYER_PLAYING, sql);
 }
 
+static bool is_called_off(const struct stage *stage, const struct player *player)
+{
+	return stage->clear && !player->part->harmless;
+}
+
 /* The answer to what it did has come whole. */
 static void player_go_on(struct stage *stage, struct player *player)
 {
-	if (player->state == PLAYER_PLAYING && (player->failed || stage->clear))
+	if (player->state == PLAYER_PLAYING && (player->failed || is_called_off(stage, player)))
 		player_undo(player);
 	else if (player->state == PLAYER_UNDOING || player->next->sql == NULL)
 		player_begin_cycle(stage, player);
@@ -235,7 +243,7 @@ static void player_time_has_come(struct stage *stage, struct player *player)
 {
 	if (player->state == PLAYER_AWAY)
 		player_connect(player);
-	else if (!stage->clear)
+	else if (!is_called_off(stage, player))
 		player_play(player);
 	else if (!player->undone)
 		player_undo(player);
@@ -248,11 +256,19 @@ static bool player_has_due(const struct player *player)
 	return player->state == PLAYER_AWAY || player->state == PLAYER_WAITING;
 }
 
-/* Whoever is in the midst of long work is called off: nobody is to wait for it. */
+/* Whoever is in the midst of something, or waits, is called off. */
 static void stage_call_off(struct stage *stage)
 {
-	PQclear(PQexec(stage->director,
-		       "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"));
+	char sql[64];
+
+	for (size_t i = 0; i < cast_part_count; i++) {
+		const struct player *player = &stage->players[i];
+
+		if (player->state != PLAYER_PLAYING || player->part->harmless)
+			continue;
+		snprintf(sql, sizeof(sql), "select pg_cancel_backend(%d)", PQbackendPID(player->conn));
+		PQclear(PQexec(stage->director, sql));
+	}
 }
 
 static void stage_set(struct stage *stage, bool clear)
@@ -266,7 +282,7 @@ static void stage_set(struct stage *stage, bool clear)
 
 		if (player->state != PLAYER_WAITING)
 			continue;
-		if (clear && !player->undone)
+		if (!player->undone)
 			player_undo(player);
 		else
 			player_begin_cycle(stage, player);

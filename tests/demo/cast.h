@@ -9,6 +9,7 @@
 #ifndef DEMO_CAST_H
 #define DEMO_CAST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct step {
@@ -20,6 +21,7 @@ struct part {
 	const char *name; /* the session's application_name */
 	const char *user;
 	int period; /* milliseconds; 0: none */
+	bool harmless; /* nobody waits for it; it plays on when the stage is cleared */
 	const char *undo; /* run when it (re)connects and when the stage is cleared; it may fail; NULL: nothing */
 	const struct step *steps;
 };

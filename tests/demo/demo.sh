@@ -12,7 +12,7 @@ build=${BUILD:-build}
 
 prepare() {
     tests/install-dependencies.sh demo
-    make -j"$(nproc)" BUILD="$build" "$build/demo/cast"
+    make -j"$(nproc)" BUILD="$build" all "$build/demo/cast"
 }
 
 command=()

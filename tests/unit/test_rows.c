@@ -1,0 +1,293 @@
+#include "rows.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#define FIELD(bytes) ((struct row_field){ bytes, sizeof(bytes) - 1 })
+#define NULL_FIELD ((struct row_field){ NULL, -1 })
+
+static const char *latin1(const void *databases, uint32_t database)
+{
+	(void)databases;
+	return database == 16384 ? "LATIN1" : NULL;
+}
+
+struct fixture {
+	struct arena arena;
+	struct row_reader reader;
+	struct err err;
+};
+
+static int set_up(void **state)
+{
+	static struct fixture fixture;
+	fixture = (struct fixture){ .arena = ARENA_INIT };
+	fixture.reader = (struct row_reader){ &fixture.arena, decoder_new(), latin1, NULL };
+	*state = &fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	decoder_free(fixture->reader.decoder);
+	arena_release(&fixture->arena);
+	return 0;
+}
+
+/* ---- sessions ---- */
+
+static void fill_session(struct row_field *fields)
+{
+	for (int i = 0; i < SESSION_COLUMN_COUNT; i++)
+		fields[i] = NULL_FIELD;
+	fields[SESSION_COLUMN_PID] = FIELD("\0\0\x1f\x51");
+	fields[SESSION_COLUMN_BACKEND_TYPE] = FIELD("client backend");
+	fields[SESSION_COLUMN_DATID] = FIELD("\0\0\x40\0");
+	fields[SESSION_COLUMN_USESYSID] = FIELD("\xff\xff\xff\xfe");
+	fields[SESSION_COLUMN_APPLICATION_NAME] = FIELD("");
+	fields[SESSION_COLUMN_CLIENT_PORT] = FIELD("\xff\xff\xff\xff");
+	fields[SESSION_COLUMN_BACKEND_START] = FIELD("\0\x03\x04\x05\x06\x07\x08\x09");
+	fields[SESSION_COLUMN_STATE] = FIELD("idle in transaction");
+	fields[SESSION_COLUMN_QUERY] = FIELD("select '\xe4'");
+}
+
+static void reads_a_session(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	fill_session(fields);
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_int_equal(session.id.pid, 8017);
+	assert_true(session.id.backend_start == INT64_C(0x0003040506070809));
+	assert_true(session.listed && session.is_client);
+	assert_int_equal(session.usesysid, 0xfffffffe);
+	assert_null(session.application);
+	assert_string_equal(session.client, "local");
+	assert_int_equal(session.client_port, 0);
+	assert_int_equal(session.state, SESSION_IDLE_IN_TRANSACTION);
+	assert_string_equal(session.query, "select '\xc3\xa4'"); /* by the encoding of its database */
+	assert_true(session.xact_start == WHEN_NONE && session.query_start == WHEN_NONE);
+	assert_false(session.has_query_id);
+}
+
+static void what_the_role_may_not_see_is_hidden(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	fill_session(fields);
+	fields[SESSION_COLUMN_QUERY] = FIELD("<insufficient privilege>");
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_string_equal(session.query, "<insufficient privilege>"); /* it runs just that */
+	fields[SESSION_COLUMN_BACKEND_START] = NULL_FIELD;
+	fields[SESSION_COLUMN_BACKEND_TYPE] = NULL_FIELD;
+	fields[SESSION_COLUMN_STATE] = NULL_FIELD;
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_null(session.query);
+	assert_int_equal(session.state, SESSION_HIDDEN);
+	assert_int_equal(session.id.backend_start, WHEN_NONE);
+	assert_true(session.is_client);
+	fields[SESSION_COLUMN_DATID] = NULL_FIELD;
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_false(session.is_client);
+}
+
+static void reads_addresses(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	fill_session(fields);
+	fields[SESSION_COLUMN_CLIENT_ADDR] = FIELD("\x02\x20\0\x04\x0a\0\0\x05");
+	fields[SESSION_COLUMN_CLIENT_PORT] = FIELD("\0\0\xc8\x23");
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_string_equal(session.client, "10.0.0.5");
+	assert_int_equal(session.client_port, 51235);
+	fields[SESSION_COLUMN_CLIENT_ADDR] = FIELD("\x03\x80\0\x10\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_string_equal(session.client, "fe80::1");
+	fields[SESSION_COLUMN_CLIENT_ADDR] = FIELD("\x02\x20\0\x04\x0a\0\0");
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_null(session.client);
+}
+
+static void a_session_with_a_wrong_field_is_an_error(void **state)
+{
+	static const int checked[] = { SESSION_COLUMN_PID,	    SESSION_COLUMN_LEADER_PID,
+				       SESSION_COLUMN_DATID,	    SESSION_COLUMN_USESYSID,
+				       SESSION_COLUMN_CLIENT_PORT,  SESSION_COLUMN_BACKEND_START,
+				       SESSION_COLUMN_XACT_START,   SESSION_COLUMN_QUERY_START,
+				       SESSION_COLUMN_STATE_CHANGE, SESSION_COLUMN_BACKEND_XID,
+				       SESSION_COLUMN_BACKEND_XMIN, SESSION_COLUMN_QUERY_ID };
+	struct fixture *fixture = *state;
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
+		fill_session(fields);
+		fields[checked[i]] = FIELD("\0\0\0");
+		assert_false(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+		assert_non_null(strstr(fixture->err.text, "3 bytes"));
+	}
+	fill_session(fields);
+	fields[SESSION_COLUMN_PID] = NULL_FIELD;
+	assert_false(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+}
+
+/* ---- locks ---- */
+
+static void fill_lock(struct row_field *fields)
+{
+	for (int i = 0; i < LOCK_COLUMN_COUNT; i++)
+		fields[i] = NULL_FIELD;
+	fields[LOCK_COLUMN_LOCKTYPE] = FIELD("tuple");
+	fields[LOCK_COLUMN_DATABASE] = FIELD("\0\0\x40\0");
+	fields[LOCK_COLUMN_RELATION] = FIELD("\0\0\x40\x05");
+	fields[LOCK_COLUMN_PAGE] = FIELD("\xff\xff\xff\xfe"); /* an unsigned number in an int4 */
+	fields[LOCK_COLUMN_TUPLE] = FIELD("\xff\xff");
+	fields[LOCK_COLUMN_VIRTUALTRANSACTION] = FIELD("5/87");
+	fields[LOCK_COLUMN_PID] = FIELD("\0\0\x1f\x51");
+	fields[LOCK_COLUMN_MODE] = FIELD("ExclusiveLock");
+	fields[LOCK_COLUMN_GRANTED] = FIELD("\0");
+	fields[LOCK_COLUMN_FASTPATH] = FIELD("\1");
+	fields[LOCK_COLUMN_WAITSTART] = FIELD("\0\0\0\0\0\0\0\x09");
+}
+
+static void reads_a_lock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[LOCK_COLUMN_COUNT];
+	struct lock lock;
+	fill_lock(fields);
+	assert_true(rows_parse_lock(&fixture->reader, fields, &lock, &fixture->err));
+	assert_int_equal(lock.tag.kind, LOCKTAG_TUPLE);
+	assert_string_equal(lock.tag.type, "tuple");
+	assert_int_equal(lock.tag.columns,
+			 LOCKTAG_HAS_DATABASE | LOCKTAG_HAS_RELATION | LOCKTAG_HAS_PAGE | LOCKTAG_HAS_TUPLE);
+	assert_int_equal(lock.tag.page, 0xfffffffe);
+	assert_int_equal(lock.tag.tuple, 0xffff);
+	assert_int_equal(lock.pid, 8017);
+	assert_int_equal(lock.mode, LOCKMODE_EXCLUSIVE);
+	assert_false(lock.granted);
+	assert_true(lock.fastpath);
+	assert_int_equal(lock.waitstart, 9);
+	assert_string_equal(lock.virtualtransaction, "5/87");
+	assert_null(lock.tag.virtualxid);
+}
+
+static void unknown_words_still_make_a_lock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[LOCK_COLUMN_COUNT];
+	struct lock lock;
+	fill_lock(fields);
+	fields[LOCK_COLUMN_LOCKTYPE] = FIELD("a kind of lock from a far future version");
+	fields[LOCK_COLUMN_MODE] = FIELD("PeekLock");
+	fields[LOCK_COLUMN_PID] = NULL_FIELD;
+	fields[LOCK_COLUMN_WAITSTART] = NULL_FIELD;
+	assert_true(rows_parse_lock(&fixture->reader, fields, &lock, &fixture->err));
+	assert_int_equal(lock.tag.kind, LOCKTAG_OTHER);
+	assert_string_equal(lock.tag.type, "a kind of lock from a far future version");
+	assert_int_equal(lock.mode, LOCKMODE_NONE);
+	assert_int_equal(lock.pid, 0);
+	assert_int_equal(lock.waitstart, WHEN_NONE);
+}
+
+static void a_lock_with_a_wrong_field_is_an_error(void **state)
+{
+	static const int checked[] = { LOCK_COLUMN_DATABASE,	  LOCK_COLUMN_RELATION, LOCK_COLUMN_PAGE,
+				       LOCK_COLUMN_TUPLE,	  LOCK_COLUMN_CLASSID,	LOCK_COLUMN_OBJID,
+				       LOCK_COLUMN_TRANSACTIONID, LOCK_COLUMN_OBJSUBID, LOCK_COLUMN_PID,
+				       LOCK_COLUMN_GRANTED,	  LOCK_COLUMN_FASTPATH, LOCK_COLUMN_WAITSTART };
+	struct fixture *fixture = *state;
+	struct row_field fields[LOCK_COLUMN_COUNT];
+	struct lock lock;
+	for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
+		fill_lock(fields);
+		fields[checked[i]] = FIELD("\0\0\0");
+		assert_false(rows_parse_lock(&fixture->reader, fields, &lock, &fixture->err));
+	}
+}
+
+/* ---- prepared transactions, answers ---- */
+
+static void reads_a_prepared_transaction(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[PREPARED_COLUMN_COUNT] = { FIELD("\0\0\x12\x67"), FIELD("order-\xe4"),
+							   FIELD("\0\0\0\0\0\0\0\x07"), FIELD("\0\0\0\x0a"),
+							   FIELD("\0\0\x40\0") };
+	struct prepared prepared;
+	assert_true(rows_parse_prepared(&fixture->reader, fields, &prepared, &fixture->err));
+	assert_int_equal(prepared.xid, 4711);
+	assert_string_equal(prepared.gid, "order-\xc3\xa4");
+	assert_int_equal(prepared.prepared_at, 7);
+	assert_int_equal(prepared.ownerid, 10);
+	assert_int_equal(prepared.datid, 16384);
+	fields[PREPARED_COLUMN_TRANSACTION] = NULL_FIELD;
+	assert_false(rows_parse_prepared(&fixture->reader, fields, &prepared, &fixture->err));
+}
+
+#define ARRAY_HEAD "\0\0\0\1\0\0\0\0\0\0\0\x17"
+
+static void reads_an_answer_sorted_and_each_pid_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[2] = { FIELD("\0\0\0\x09"),
+				       FIELD(ARRAY_HEAD
+					     "\0\0\0\4\0\0\0\1"
+					     "\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\3\0\0\0\4\0\0\0\7\0\0\0\4\0\0\0\0") };
+	struct queue_answer answer;
+	assert_true(rows_parse_answer(&fixture->arena, fields, &answer, &fixture->err));
+	assert_int_equal(answer.pid, 9);
+	assert_int_equal(answer.blocker_count, 3);
+	assert_int_equal(answer.blockers[0], 0);
+	assert_int_equal(answer.blockers[1], 3);
+	assert_int_equal(answer.blockers[2], 7);
+	fields[1] = FIELD("\0\0\0\0\0\0\0\0\0\0\0\x17");
+	assert_true(rows_parse_answer(&fixture->arena, fields, &answer, &fixture->err));
+	assert_int_equal(answer.blocker_count, 0);
+}
+
+static void a_broken_answer_is_an_error(void **state)
+{
+	const struct row_field broken[] = {
+		NULL_FIELD,
+		FIELD(""),
+		FIELD("\0\0\0\1"),
+		FIELD("\0\0\0\2\0\0\0\0\0\0\0\x17\0\0\0\1\0\0\0\1"),
+		FIELD(ARRAY_HEAD "\0\0\0\2\0\0\0\1\0\0\0\4\0\0\0\7"),
+		FIELD(ARRAY_HEAD "\xff\xff\xff\xff\0\0\0\1\0\0\0\4\0\0\0\7"),
+		FIELD(ARRAY_HEAD "\x20\0\0\1\0\0\0\1\0\0\0\4\0\0\0\7"),
+		FIELD(ARRAY_HEAD "\0\0\0\1\0\0\0\1\xff\xff\xff\xff\0\0\0\7"),
+		FIELD(ARRAY_HEAD "\0\0\0\1\0\0\0\1\0\0\0\4\0\0\0"),
+	};
+	struct fixture *fixture = *state;
+	struct queue_answer answer;
+	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+		struct row_field fields[2] = { FIELD("\0\0\0\x09"), broken[i] };
+		assert_false(rows_parse_answer(&fixture->arena, fields, &answer, &fixture->err));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(reads_a_session, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_the_role_may_not_see_is_hidden, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_session_with_a_wrong_field_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_a_lock, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unknown_words_still_make_a_lock, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_lock_with_a_wrong_field_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_a_prepared_transaction, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_an_answer_sorted_and_each_pid_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_broken_answer_is_an_error, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
