@@ -54,13 +54,18 @@ static bool pick_target(const struct state *state, const struct scene *scene, ui
 	return *session != SNAPSHOT_NO_INDEX || refuse_tree_line(scene, scene->cursor, err);
 }
 
+bool state_has_room_to_ask(const struct state *state)
+{
+	return state->width >= QUESTION_MIN_WIDTH && state->height >= QUESTION_MIN_HEIGHT;
+}
+
 static bool may_ask(const struct state *state, struct err *err)
 {
 	if (state->read_only)
 		return err_set(err, "read-only: no signal can be sent in this run");
 	if (state->status.state != SOURCE_LIVE && state->status.state != SOURCE_FROZEN)
 		return err_set(err, "not connected: no signal possible");
-	if (state->width < QUESTION_MIN_WIDTH || state->height < QUESTION_MIN_HEIGHT)
+	if (!state_has_room_to_ask(state))
 		return err_set(err, "the question needs 40 columns and 10 lines: make the terminal larger");
 	return true;
 }

@@ -284,9 +284,12 @@ static void app_tell_selected(struct app *app)
 
 static void app_draw(struct app *app, int64_t now)
 {
+	static const char no_room[] = "the question does not fit: make the terminal larger";
+	if (!state_has_room_to_ask(&app->state))
+		state_close_question(&app->state, now, no_room);
 	app_make_scene(app);
 	if (!view_draw(&app->canvas, &app->state, app->scene, now)) {
-		state_close_question(&app->state, now, "the question does not fit: make the terminal larger");
+		state_close_question(&app->state, now, no_room);
 		view_draw(&app->canvas, &app->state, app->scene, now);
 	}
 	term_draw(app->term, &app->canvas, app->redraw_all);

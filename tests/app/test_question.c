@@ -144,7 +144,7 @@ static void arms_where_no_answer_ever_comes(void **state)
 
 static void a_size_without_room_closes_it(void **state)
 {
-	static const int sizes[][2] = { { 1, 1 }, { 80, 4 }, { 5, 100 }, { 300, 1 } };
+	static const int sizes[][2] = { { 1, 1 }, { 80, 9 }, { 39, 24 }, { 300, 1 } };
 	struct stage *stage = *state;
 	struct jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
