@@ -12,7 +12,6 @@ enum {
 	MESSAGE_TIME = 15 * 1000 * 1000,
 	ENDED_TIME = 1000 * 1000,
 	CYCLE_TIME = 30 * 1000 * 1000,
-	SWALLOW_TIME = 500 * 1000,
 	STALE_AFTER = 1500 * 1000, /* beyond the interval */
 };
 
@@ -329,7 +328,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 	state_note_block(state, frame);
 	if (!question_check(&state->question, frame, &err)) {
 		state_say(state, MESSAGE_NEWS, now, "%s", err.text);
-		state->swallow_until = now + SWALLOW_TIME;
+		state->swallow_until = now + STATE_SWALLOW_TIME;
 	}
 }
 

@@ -22,6 +22,9 @@ void state_sort_step(struct state *state, int step);
 void state_sort_invert(struct state *state);
 void state_apply_filter(struct state *state, const char *terms);
 
+/* How long keys are swallowed after a question that no key closed, or one that was answered with too many. */
+enum { STATE_SWALLOW_TIME = 500 * 1000 };
+
 /* state_signal.c: asking, and what is answered. */
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);

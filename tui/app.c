@@ -187,6 +187,8 @@ static void app_suspend(struct app *app)
 	term_suspend(app->term);
 	term_stop_self();
 	term_resume(app->term);
+	/* Asked who knows how long ago: what is typed now is no answer to it. */
+	state_close_question(&app->state, when_monotonic(), "the question was closed: the program was stopped");
 	app->redraw_all = true;
 }
 
@@ -282,10 +284,12 @@ static void app_tell_selected(struct app *app)
 
 static void app_draw(struct app *app, int64_t now)
 {
+	static const char no_room[] = "the question does not fit: make the terminal larger";
+	if (!state_has_room_to_ask(&app->state))
+		state_close_question(&app->state, now, no_room);
 	app_make_scene(app);
 	if (!view_draw(&app->canvas, &app->state, app->scene, now)) {
-		question_close(&app->state.question);
-		state_say(&app->state, MESSAGE_ERROR, now, "the question does not fit: make the terminal larger");
+		state_close_question(&app->state, now, no_room);
 		view_draw(&app->canvas, &app->state, app->scene, now);
 	}
 	term_draw(app->term, &app->canvas, app->redraw_all);
