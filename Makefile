@@ -31,9 +31,9 @@ tui_objects := $(tui_sources:%.c=$(BUILD)/%.o)
 tui_library_objects := $(filter-out $(BUILD)/tui/main.o,$(tui_objects))
 
 # A room of tests: every test_*.c (in unit/ and screens/ every file) is a program, the other files go into all of them.
-test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c)
+test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c tests/app/test_*.c)
 test_programs := $(test_sources:%.c=$(BUILD)/%)
-test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c)))
+test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c)))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*.[ch] tests/*/*.[ch])
 
@@ -97,7 +97,7 @@ unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
 	tests/run.sh $^
 
 # For suite.sh: the programs of the rooms in ROOMS.
-ROOMS ?= unit screens pty pg
+ROOMS ?= unit screens pty pg app
 wanted_programs = $(filter $(ROOMS:%=$(BUILD)/tests/%/%),$(test_programs))
 test-programs: $(BUILD)/pglocktop $(wanted_programs)
 list-tests:
@@ -133,8 +133,8 @@ format-check: ## fail where the code is not formatted
 	$(CLANG_FORMAT) --dry-run --Werror $(all_code)
 
 lint: ## clang-tidy and cppcheck
-	clang-tidy --quiet $(core_sources) $(tui_sources) -- $(own_cflags) -Isrc -Itui \
-		$(call package_cflags,libpq $(core_libraries) ncursesw)
+	printf '%s\n' $(core_sources) $(tui_sources) | xargs -P "$$(nproc)" -I {} clang-tidy --quiet {} -- \
+		$(own_cflags) -Isrc -Itui $(call package_cflags,libpq $(core_libraries) ncursesw)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--library=posix --suppressions-list=tests/house/cppcheck.suppressions -D_GNU_SOURCE -Iinclude -Isrc -Itui \
 		src tui

@@ -66,7 +66,9 @@ static struct column_value get_blocks(const struct column_row *row, bool ascii, 
 	const struct graph_node *node = row_node(row);
 	if (!row->item || (row->item->beneath == 0 && node && node->cycle != GRAPH_NONE))
 		return value_none;
-	return value_number(row->item->beneath);
+	/* A cycle's own members are not what it blocks. */
+	uint32_t members = row->item->kind == FOREST_CYCLE ? row->item->child_count : 0;
+	return value_number(row->item->beneath - members);
 }
 
 static struct column_value get_behind(const struct column_row *row, bool ascii, struct strbuf *text)

@@ -23,7 +23,8 @@ const struct server_limits server_limits_default = {
 	.watch = 3 * WHEN_SECOND,
 	.names = 50 * MILLISECOND,
 	.names_once = WHEN_SECOND,
-	.settle_once = WHEN_SECOND,
+	.settle_once = 100 * MILLISECOND,
+	.settle_all = 2 * WHEN_SECOND,
 };
 
 /* ---- what is told ---- */
@@ -326,6 +327,8 @@ static bool start_thread(struct server *server)
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	bool started = pthread_create(&server->thread, NULL, run, server) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (started)
+		pthread_setname_np(server->thread, "sampler");
 	return started;
 }
 

@@ -142,8 +142,9 @@ static void handle_row(struct exchange_item *item, const PGresult *result)
 		return;
 	}
 	for (int i = 0; i < item->columns; i++) {
+		int length = PQgetlength(result, 0, i);
 		fields[i].data = PQgetvalue(result, 0, i);
-		fields[i].length = PQgetisnull(result, 0, i) ? -1 : PQgetlength(result, 0, i);
+		fields[i].length = length == 0 && PQgetisnull(result, 0, i) ? -1 : length;
 	}
 	item->failed = !item->handle(item->context, fields, &item->err);
 }

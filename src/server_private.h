@@ -167,7 +167,8 @@ struct server_limits {
 	int64_t unanswered; /* a signal's statement: its outcome is unknown then */
 	int64_t watch; /* a signalled session is looked at for so long */
 	int64_t names, names_once; /* a frame waits for its names */
-	int64_t settle_once; /* for the order of all queues */
+	int64_t settle_once; /* for the order of the queues */
+	int64_t settle_all; /* the same, where every edge was asked for */
 };
 
 extern const struct server_limits server_limits_default;
@@ -189,6 +190,7 @@ struct server_questions {
 	int32_t *pids; /* sorted */
 	struct wait_key *waits; /* of these pids, in the scan before; same order */
 	uint32_t count;
+	bool cut, was_cut; /* the budget had no room for all of these; of those before */
 	double model; /* what they should cost, microseconds */
 	double scale; /* what they cost in truth, over the model */
 };
@@ -221,6 +223,7 @@ struct server {
 	struct server_questions questions;
 	uint64_t epoch, serial;
 	int64_t scan_time; /* the server's, of the last refresh */
+	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */

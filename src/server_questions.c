@@ -105,6 +105,8 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 	uint32_t first = selected.pid ? graph_find_pid(graph, selected.pid) : GRAPH_NONE;
 	uint32_t capacity = server->options.once ? graph->wait_count : LIVE_QUESTIONS;
 	questions_release(questions);
+	questions->was_cut = questions->cut;
+	questions->cut = false;
 	if (graph->wait_count == 0)
 		return;
 	questions->pids = calloc(capacity, sizeof *questions->pids);
@@ -113,18 +115,31 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 		err_die("out of memory (%u questions)", capacity);
 	uint32_t wanted = graph_cover(graph, first, true, questions->pids, capacity);
 	questions->count = fit_budget(questions, graph, wanted < capacity ? wanted : capacity, budget);
+	questions->cut = questions->count < wanted;
 	qsort(questions->pids, questions->count, sizeof *questions->pids, compare_pids);
 	find_waits(questions, graph->snapshot, questions->waits);
 }
 
+/* Younger than a refresh: it is probably over at the next one, and asked about then if not. */
+static bool is_brief(const struct server *server, const struct snapshot *snapshot, const struct wait_key *wait)
+{
+	int64_t since = wait->waitstart != WHEN_NONE ? wait->waitstart : wait->query_start;
+	int64_t age = when_age(snapshot->taken_at, since);
+	return !server->options.once && age != WHEN_NONE && age < server->agenda.interval;
+}
+
 bool questions_settled(const struct server *server, const struct snapshot *snapshot)
 {
+	const struct server_questions *questions = &server->questions;
 	uint32_t answered = 0; /* both are sorted by pid */
-	for (uint32_t i = 0; i < server->questions.count; i++) {
-		int32_t pid = server->questions.pids[i];
+	if (questions->was_cut && !server->options.once)
+		return true; /* the budget is used up */
+	for (uint32_t i = 0; i < questions->count; i++) {
+		int32_t pid = questions->pids[i];
 		while (answered < snapshot->answer_count && snapshot->answers[answered].pid < pid)
 			answered++;
-		if (answered == snapshot->answer_count || snapshot->answers[answered].pid != pid)
+		bool asked = answered < snapshot->answer_count && snapshot->answers[answered].pid == pid;
+		if (!asked && !is_brief(server, snapshot, &questions->waits[i]))
 			return false;
 	}
 	return true;

@@ -197,6 +197,8 @@ static void build(struct scan *scan)
 	snapshot_finish(snapshot);
 	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
 	scan->frame->graph = graph_new(snapshot);
+	scan->server->last_sessions = snapshot->session_count;
+	scan->server->last_locks = snapshot->lock_count;
 }
 
 enum scan_end { SCAN_DONE, SCAN_FAILED, SCAN_OVER };
@@ -223,6 +225,7 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 	int64_t cpu = cpu_time();
 	struct scan scan = { .server = server, .frame = frame_new(), .replayed_at = WHEN_NONE };
 	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
+	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
 	ask(server, &scan);
 	enum exchange_end end = exchange_wait(server, INT64_MAX);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
@@ -240,10 +243,15 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 
 /* ---- until the order of the queues is settled ---- */
 
+static int64_t settle_time(const struct server *server)
+{
+	return server->options.all_edges ? server->limits.settle_all : server->limits.settle_once;
+}
+
 static double question_budget(const struct server *server)
 {
 	if (server->options.once)
-		return (double)server->limits.settle_once;
+		return (double)settle_time(server);
 	return (double)server->scan_time * QUESTIONS_SHARE;
 }
 
@@ -251,7 +259,7 @@ static double question_budget(const struct server *server)
 static enum scan_end settle(struct server *server, struct frame **frame)
 {
 	int rounds = server->options.once ? ROUNDS_ONCE : ROUNDS_LIVE;
-	int64_t deadline = when_monotonic() + server->limits.settle_once;
+	int64_t deadline = when_monotonic() + settle_time(server);
 	enum scan_end end = scan_server(server, frame);
 	while (end == SCAN_DONE) {
 		questions_choose(server, (*frame)->graph, question_budget(server));

@@ -26,6 +26,15 @@ struct snapshot *snapshot_new(struct arena *arena)
 	return snapshot;
 }
 
+void snapshot_reserve(struct snapshot *snapshot, uint32_t sessions, uint32_t locks)
+{
+	struct snapshot_builder *builder = (struct snapshot_builder *)snapshot;
+	snapshot->sessions = arena_grow(snapshot->arena, snapshot->sessions, &builder->session_capacity, sessions,
+					sizeof *snapshot->sessions);
+	snapshot->locks =
+		arena_grow(snapshot->arena, snapshot->locks, &builder->lock_capacity, locks, sizeof *snapshot->locks);
+}
+
 static void *grow(struct snapshot *snapshot, void *array, size_t *capacity, size_t count, size_t size)
 {
 	ensure(count < SNAPSHOT_NO_INDEX - 1);
@@ -125,20 +134,56 @@ static struct session unlisted_session(int32_t pid)
 	};
 }
 
-/* A lock's process without an activity row came or went between the two readings. */
-static void add_unlisted(struct snapshot *snapshot)
+/* By the pids alone, which stay in the processor's cache while a hundred thousand locks look theirs up. */
+struct pid_index {
+	int32_t *pids;
+	uint32_t count;
+};
+
+static struct pid_index pid_index_new(const struct snapshot *snapshot)
 {
-	int32_t *pids = arena_array(snapshot->arena, snapshot->lock_count, sizeof *pids);
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
-		int32_t pid = snapshot->locks[i].pid;
-		if (pid == 0 || (count > 0 && pids[count - 1] == pid))
-			continue;
-		if (snapshot_find_pid(snapshot, pid) == SNAPSHOT_NO_INDEX)
-			pids[count++] = pid;
+	struct pid_index index = { arena_array(snapshot->arena, snapshot->session_count, sizeof *index.pids), 0 };
+	for (; index.count < snapshot->session_count; index.count++)
+		index.pids[index.count] = snapshot->sessions[index.count].id.pid;
+	return index;
+}
+
+static uint32_t pid_index_find(const struct pid_index *index, int32_t pid)
+{
+	uint32_t low = 0, high = index->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (index->pids[middle] < pid)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	if (count == 0)
-		return;
+	return low < index->count && index->pids[low] == pid ? low : SNAPSHOT_NO_INDEX;
+}
+
+/* Returns how many locks have a pid that no session has. */
+static uint32_t connect_sessions(struct snapshot *snapshot)
+{
+	struct pid_index index = pid_index_new(snapshot);
+	uint32_t unlisted = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
+		struct lock *lock = &snapshot->locks[i];
+		if (lock->pid == 0)
+			continue;
+		lock->session = pid_index_find(&index, lock->pid);
+		unlisted += lock->session == SNAPSHOT_NO_INDEX;
+	}
+	return unlisted;
+}
+
+/* A lock's process without an activity row came or went between the two readings. */
+static void add_unlisted(struct snapshot *snapshot, uint32_t locks)
+{
+	int32_t *pids = arena_array(snapshot->arena, locks, sizeof *pids);
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++)
+		if (snapshot->locks[i].pid != 0 && snapshot->locks[i].session == SNAPSHOT_NO_INDEX)
+			pids[count++] = snapshot->locks[i].pid;
 	sort(pids, count, sizeof *pids, compare_pids);
 	for (uint32_t i = 0; i < count; i++) {
 		if (i > 0 && pids[i] == pids[i - 1])
@@ -212,24 +257,14 @@ static void connect_prepared(struct snapshot *snapshot)
 	}
 }
 
-static void connect_sessions(struct snapshot *snapshot)
-{
-	uint32_t last = SNAPSHOT_NO_INDEX; /* rows of one session tend to stand together */
-	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
-		struct lock *lock = &snapshot->locks[i];
-		if (lock->pid == 0)
-			continue;
-		if (last == SNAPSHOT_NO_INDEX || snapshot->sessions[last].id.pid != lock->pid)
-			last = snapshot_find_pid(snapshot, lock->pid);
-		lock->session = last;
-	}
-}
-
 void snapshot_finish(struct snapshot *snapshot)
 {
 	sort_sessions(snapshot);
-	add_unlisted(snapshot);
-	connect_sessions(snapshot);
+	uint32_t unlisted = connect_sessions(snapshot);
+	if (unlisted > 0) {
+		add_unlisted(snapshot, unlisted);
+		connect_sessions(snapshot);
+	}
 	connect_prepared(snapshot);
 }
 

@@ -10,7 +10,6 @@
 
 enum {
 	MESSAGE_TIME = 15 * 1000 * 1000,
-	SWALLOW_TIME = 500 * 1000,
 	STALE_AFTER = 1500 * 1000, /* beyond the interval */
 };
 
@@ -147,17 +146,6 @@ struct row_key state_held_key(const struct state *state)
 	return list->touched ? list->cursor : ROW_KEY_NONE;
 }
 
-void state_swallow(struct state *state, int64_t now)
-{
-	state->swallow_until = now + SWALLOW_TIME;
-}
-
-void state_question_closed(struct state *state, const struct err *err, int64_t now)
-{
-	state_say(state, MESSAGE_NEWS, now, "%s", err->text);
-	state_swallow(state, now);
-}
-
 static bool is_connected(const struct source_status *status)
 {
 	return status->state == SOURCE_LIVE || status->state == SOURCE_FROZEN;
@@ -165,7 +153,6 @@ static bool is_connected(const struct source_status *status)
 
 void state_take_status(struct state *state, const struct source_status *status, int64_t now)
 {
-	struct err err;
 	state->status = *status;
 	if (status->state == SOURCE_LOST)
 		state->lost_since = status->since;
@@ -173,11 +160,7 @@ void state_take_status(struct state *state, const struct source_status *status, 
 		state->lost_since = WHEN_NONE;
 		return;
 	}
-	if (!question_is_open(&state->question))
-		return;
-	question_close(&state->question);
-	err_set(&err, "the question was closed: the connection was lost, nothing was sent");
-	state_question_closed(state, &err, now);
+	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
 }
 
 static const char *verb_word(enum signal_verb verb)

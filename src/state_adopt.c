@@ -284,6 +284,8 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 	ghosts_sort(&state->ghosts);
 	state_note_past(state, frame);
 	state_note_block(state, frame);
-	if (!question_check(&state->question, frame, &err))
-		state_question_closed(state, &err, now);
+	if (!question_check(&state->question, frame, &err)) {
+		state_say(state, MESSAGE_NEWS, now, "%s", err.text);
+		state_swallow(state, now);
+	}
 }

@@ -10,12 +10,6 @@
 /* The row that the person chose and that no ghost may leave; ROW_KEY_NONE: none. */
 struct row_key state_held_key(const struct state *state);
 
-/* The question closed by itself: says why. */
-void state_question_closed(struct state *state, const struct err *err, int64_t now);
-
-/* Keys that were meant for a question go nowhere. */
-void state_swallow(struct state *state, int64_t now);
-
 /* What the person decided about one row; state_unfold takes back that it is folded. */
 void state_fold(struct state *state, struct row_key key, bool open);
 void state_unfold(struct state *state, struct row_key key);
@@ -37,6 +31,8 @@ void state_sort_invert(struct state *state);
 void state_apply_filter(struct state *state, const char *terms);
 
 /* state_signal.c: asking, and what is answered. */
+/* Keys that were meant for a question go nowhere for a while. */
+void state_swallow(struct state *state, int64_t now);
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
 

@@ -1,7 +1,7 @@
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
-enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10 };
+enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10, SWALLOW_TIME = 500 * 1000 };
 
 static const char *ghost_reason(const struct ghost *ghost)
 {
@@ -54,13 +54,18 @@ static bool pick_target(const struct state *state, const struct scene *scene, ui
 	return *session != SNAPSHOT_NO_INDEX || refuse_tree_line(scene, scene->cursor, err);
 }
 
+bool state_has_room_to_ask(const struct state *state)
+{
+	return state->width >= QUESTION_MIN_WIDTH && state->height >= QUESTION_MIN_HEIGHT;
+}
+
 static bool may_ask(const struct state *state, struct err *err)
 {
 	if (state->read_only)
 		return err_set(err, "read-only: no signal can be sent in this run");
 	if (state->status.state != SOURCE_LIVE && state->status.state != SOURCE_FROZEN)
 		return err_set(err, "not connected: no signal possible");
-	if (state->width < QUESTION_MIN_WIDTH || state->height < QUESTION_MIN_HEIGHT)
+	if (!state_has_room_to_ask(state))
 		return err_set(err, "the question needs 40 columns and 10 lines: make the terminal larger");
 	return true;
 }
@@ -98,6 +103,20 @@ static void send_signal(struct state *state, const struct frame *frame, int64_t 
 		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
 }
 
+void state_swallow(struct state *state, int64_t now)
+{
+	state->swallow_until = now + SWALLOW_TIME;
+}
+
+void state_close_question(struct state *state, int64_t now, const char *reason)
+{
+	if (!question_is_open(&state->question))
+		return;
+	question_close(&state->question);
+	state_say(state, MESSAGE_ERROR, now, "%s", reason);
+	state_swallow(state, now);
+}
+
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
 {
 	switch (question_key(&state->question, input)) {
@@ -112,7 +131,7 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		break;
 	case QUESTION_PILE:
 		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
-		state_swallow(state, now);
+		state_swallow(state, now); /* the rest of it */
 		break;
 	}
 }

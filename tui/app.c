@@ -59,6 +59,8 @@ static void app_suspend(struct app *app)
 	term_suspend(app->term);
 	term_stop_self();
 	term_resume(app->term);
+	/* Asked who knows how long ago: what is typed now is no answer to it. */
+	state_close_question(&app->desk.state, when_monotonic(), "the question was closed: the program was stopped");
 	app->redraw_all = true;
 }
 

@@ -79,7 +79,7 @@ void batch_add_text(const struct options *options, struct charset charset, const
 
 static void add_json(const struct options *options, const struct frame *frame, struct strbuf *out)
 {
-	struct json_options json = { .all_edges = options->all_edges, .all_locks = options->server.all_locks };
+	struct json_options json = { .all_edges = options->server.all_edges, .all_locks = options->server.all_locks };
 	struct arena arena = ARENA_INIT;
 	json_write_snapshot(forest_new(frame, options->order, &arena), &json, out);
 	arena_release(&arena);

@@ -211,11 +211,13 @@ int64_t desk_next_tick(const struct desk *desk, int64_t now)
 
 void desk_draw(struct desk *desk, int64_t now)
 {
+	static const char no_room[] = "the question does not fit: make the terminal larger";
+	if (!state_has_room_to_ask(&desk->state))
+		state_close_question(&desk->state, now, no_room);
 	desk_settle(desk);
 	struct view_drawn drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
 	if (!drawn.question_fits) {
-		question_close(&desk->state.question);
-		state_say(&desk->state, MESSAGE_ERROR, now, "the question does not fit: make the terminal larger");
+		state_close_question(&desk->state, now, no_room);
 		drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
 	}
 	state_scrolled(&desk->state, drawn.last_top);

@@ -22,7 +22,6 @@ struct options {
 	bool once; /* print and exit */
 	enum options_format format;
 	uint32_t count; /* snapshots to print, 1 and up */
-	bool all_edges; /* with OPTIONS_JSON only, as server.all_locks */
 	bool exit_code; /* exit 3 when somebody waits */
 };
 

@@ -248,6 +248,7 @@ struct snapshot {
  * The arena stays the caller's and must outlive the snapshot. Strings given to the additions must already live in it.
  */
 struct snapshot *snapshot_new(struct arena *arena);
+void snapshot_reserve(struct snapshot *snapshot, uint32_t sessions, uint32_t locks); /* room for so many; a hint */
 void snapshot_add_session(struct snapshot *snapshot, const struct session *session);
 void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);

@@ -155,6 +155,12 @@ bool state_takes_keys(const struct state *state);
 void state_input(struct state *state, const struct scene *scene, const struct input *input, enum action action,
 		 int64_t now);
 
+/* Whether a question may be on a screen of this size: in 40 columns and 10 lines its texts are whole. */
+bool state_has_room_to_ask(const struct state *state);
+
+/* Closes the question, if one is open: says why, and swallows for a while what is typed on. */
+void state_close_question(struct state *state, int64_t now, const char *reason);
+
 /* What time brings: messages and ghosts go, the question arms. Returns whether the screen must be drawn anew. */
 bool state_tick(struct state *state, int64_t now);
 

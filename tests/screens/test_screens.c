@@ -1,10 +1,10 @@
 /*
- * Runs tests/screens/ *.txt: keys in, canvas out. Lines that begin with "> " are played (tests/stage.h); what follows
+ * Runs tests/screens/ *.txt: keys in, canvas out. Lines that begin with "> " are played (tests/play.h); what follows
  * "> screen [FIRST-[LAST]]" and "> effects" is what is to be seen, a row a line. "#" begins a comment.
  *
  * With SCREENS_WRITE=1 in the environment what was seen is written in its place: read it before you keep it.
  */
-#include "stage.h"
+#include "play.h"
 
 #include "words.h"
 
@@ -59,23 +59,23 @@ static char *take_block(const char **next)
 	return strbuf_detach(&block);
 }
 
-static void add_effects(struct stage *stage, struct strbuf *out)
+static void add_effects(struct play *play, struct strbuf *out)
 {
-	for (const char *line = stage->effects.text; *line; line += line_length(line))
+	for (const char *line = play->effects.text; *line; line += line_length(line))
 		strbuf_printf(out, "|%.*s", (int)line_length(line), line);
-	strbuf_reset(&stage->effects);
+	strbuf_reset(&play->effects);
 }
 
 /* "> screen" and "> effects": what is seen now takes the place of what the script says. */
-static bool look(struct stage *stage, char *words[], int count, const char *block, struct strbuf *out)
+static bool look(struct play *play, char *words[], int count, const char *block, struct strbuf *out)
 {
 	int first = 1, last = INT_MAX;
 	if (strcmp(words[0], "screen") == 0) {
 		if (count > 1)
 			sscanf(words[1], "%d-%d", &first, &last);
-		stage_add_rows(stage, first, last, out);
+		play_add_rows(play, first, last, out);
 	} else if (strcmp(words[0], "effects") == 0) {
-		add_effects(stage, out);
+		add_effects(play, out);
 	} else {
 		return false;
 	}
@@ -85,7 +85,7 @@ static bool look(struct stage *stage, char *words[], int count, const char *bloc
 	return true;
 }
 
-static void play_line(struct stage *stage, const char *path, char *line, const char *block, struct strbuf *out)
+static void run_line(struct play *play, const char *path, char *line, const char *block, struct strbuf *out)
 {
 	char *words[WORDS_MOST];
 	struct err err;
@@ -93,9 +93,9 @@ static void play_line(struct stage *stage, const char *path, char *line, const c
 	int count = words_cut(line, words, WORDS_MOST);
 	if (count == 0)
 		fail_msg("%s: an empty command", path);
-	if (look(stage, words, count, block, out))
+	if (look(play, words, count, block, out))
 		return;
-	if (!stage_play(stage, words, count, block, &err))
+	if (!play_line(play, words, count, block, &err))
 		fail_msg("%s: %s: %s", path, words[0], err.text);
 	strbuf_add_string(out, block);
 }
@@ -103,8 +103,8 @@ static void play_line(struct stage *stage, const char *path, char *line, const c
 /* Plays a script; appends it with what was seen in the place of what was expected. */
 static void play_script(const char *path, const char *script, struct strbuf *out)
 {
-	struct stage stage;
-	stage_init(&stage, directory);
+	struct play play;
+	play_init(&play, directory);
 	while (*script) {
 		size_t length = line_length(script);
 		strbuf_add(out, script, length);
@@ -115,16 +115,16 @@ static void play_script(const char *path, const char *script, struct strbuf *out
 		char *line = strndup(script + 2, length - 2);
 		script += length;
 		char *block = take_block(&script);
-		play_line(&stage, path, line, block, out);
+		run_line(&play, path, line, block, out);
 		free(block);
 		free(line);
 	}
 	/* What a script does not expect must not happen. */
-	if (stage.effects.length > 0) {
+	if (play.effects.length > 0) {
 		strbuf_add_string(out, "> effects\n");
-		add_effects(&stage, out);
+		add_effects(&play, out);
 	}
-	stage_release(&stage);
+	play_release(&play);
 }
 
 static void write_file(const char *path, const struct strbuf *text)

@@ -129,7 +129,7 @@ static void test_printing(void **state)
 	assert_false(options.server.interactive);
 	assert_int_equal(options.format, OPTIONS_JSON);
 	assert_int_equal(options.count, 3);
-	assert_true(options.all_edges);
+	assert_true(options.server.all_edges);
 	assert_true(options.server.all_locks);
 	assert_true(options.exit_code);
 
