@@ -118,8 +118,9 @@ static void sum_text(const struct view_context *context, const struct outline_li
 	if (line->kind == LINE_MORE) {
 		strbuf_printf(out, "%s %u more, oldest %s", signs->more, (unsigned)line->count, age);
 	} else {
-		strbuf_printf(out, "%s %u brief waits (<%gs)", signs->more, (unsigned)line->count,
-			      (double)context->state->status.interval / (double)WHEN_SECOND);
+		strbuf_printf(out, "%s %u brief wait%s (<%gs)", signs->more, (unsigned)line->count,
+			      line->count == 1 ? "" : "s",
+			      (double)scene_brief_wait(context->state) / (double)WHEN_SECOND);
 	}
 }
 

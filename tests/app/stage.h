@@ -48,7 +48,7 @@ const char *stage_program(void);
 PGconn *stage_session(struct stage *stage, const char *options);
 void stage_drop_session(struct stage *stage, PGconn *session);
 
-/* holder has row 1 of `orders` and is idle in transaction, waiter waits for it. */
+/* holder has row 1 of `orders` and is idle in transaction, waiter waits for it: for a second, so that it is no brief wait. */
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
 
 /* Starts the program on the server as its superuser; `arguments` end with NULL. Options after those here win. */
