@@ -133,8 +133,8 @@ format-check: ## fail where the code is not formatted
 	$(CLANG_FORMAT) --dry-run --Werror $(all_code)
 
 lint: ## clang-tidy and cppcheck
-	clang-tidy --quiet $(core_sources) $(tui_sources) -- $(own_cflags) -Isrc -Itui \
-		$(call package_cflags,libpq $(core_libraries) ncursesw)
+	printf '%s\n' $(core_sources) $(tui_sources) | xargs -P "$$(nproc)" -I {} clang-tidy --quiet {} -- \
+		$(own_cflags) -Isrc -Itui $(call package_cflags,libpq $(core_libraries) ncursesw)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--library=posix --suppressions-list=tests/house/cppcheck.suppressions -D_GNU_SOURCE -Iinclude -Isrc -Itui \
 		src tui

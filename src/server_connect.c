@@ -39,7 +39,7 @@ static void set_connecting(struct server *server, enum source_state state)
 	const char *host = server->conn ? PQhost(server->conn) : NULL;
 	if (host)
 		snprintf(server->status.host, sizeof server->status.host, "%s", host);
-	if (server->status.state != state)
+	if (server->status.state != state || server->status.since_monotonic == 0)
 		server_set_state(server, state, "");
 }
 

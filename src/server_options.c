@@ -96,7 +96,7 @@ char *server_effective_option(PGconn *conn, const char *keyword)
 {
 	PQconninfoOption *options = PQconninfo(conn);
 	char *value = NULL;
-	for (PQconninfoOption *option = options; option && option->keyword; option++)
+	for (PQconninfoOption *option = options; !value && option && option->keyword; option++)
 		if (strcmp(option->keyword, keyword) == 0 && option->val && *option->val)
 			value = strdup(option->val);
 	PQconninfoFree(options);

@@ -11,8 +11,10 @@ jobs=$(nproc)
 counts=$(mktemp)
 trap 'rm -f "$counts"' EXIT
 
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
-export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+# A fault aborts, so that a program can give the terminal back, as it would after any other crash.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/house/lsan.suppressions:print_suppressions=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:abort_on_error=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
 has() { "${PKG_CONFIG:-pkg-config}" --exists "$1" 2>/dev/null; }

@@ -116,7 +116,7 @@ static void layout_share(struct layout *layout, int width)
 			query = at;
 	}
 	flexible = width - used + 1;
-	if (query && flexible > 40) {
+	if (query && session && object && flexible > 40) {
 		int extra = (flexible - 40) / 5;
 		session->width += extra < 8 ? extra : 8;
 		object->width += extra < 12 ? extra : 12;
@@ -124,7 +124,7 @@ static void layout_share(struct layout *layout, int width)
 	}
 	if (query) {
 		query->width = flexible > 0 ? flexible : 0;
-	} else if (object) {
+	} else if (session && object) {
 		int share = flexible > 0 ? flexible / 3 : 0;
 		session->width += share;
 		object->width += flexible - share;

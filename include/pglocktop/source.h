@@ -60,7 +60,8 @@ enum signal_outcome {
 	SIGNAL_STILL_THERE, /* not so after 3 s */
 	SIGNAL_NOT_SENT, /* the guard held: it had ended, moved on to another query, or the time was over */
 	SIGNAL_REFUSED, /* by the server; `text` and `sqlstate` say why */
-	SIGNAL_UNKNOWN /* no answer within 5 s, or the connection broke: it may have been sent */
+	SIGNAL_UNKNOWN /* no answer within 5 s, or the connection broke: it may have been sent. An answer that comes
+			  late is news again, with what it says */
 };
 
 struct signal_news {
@@ -130,8 +131,8 @@ struct server_options {
 	bool all_edges; /* with `once`: take the time (2 s, not 0.1 s) to settle the order of long queues */
 	bool all_locks; /* every lock row; else those that can block, and all of the selected session */
 	bool interactive; /* no slot, a hanging authentication and a lost connection are retried; else SOURCE_FAILED */
-	bool once; /* the queue's order is asked for without a budget but time's, and refreshes come only when asked for
-		    */
+	bool once; /* the queue's order is asked for without a budget but time's, and refreshes come only when asked
+		      for, but for the first */
 };
 
 /* Checks the options (libpq's parser) and starts the thread. NULL with `err` when the options cannot be used. */

@@ -145,6 +145,12 @@ void listener_command(struct listener *listener, enum source_command_kind kind)
 	listener->source->ops->send(listener->source, &command);
 }
 
+void listener_select(struct listener *listener, PGconn *conn)
+{
+	struct source_command command = { .kind = COMMAND_SELECTED, .selected.pid = PQbackendPID(conn) };
+	listener->source->ops->send(listener->source, &command);
+}
+
 void listener_send_signal(struct listener *listener, const struct signal_request *request)
 {
 	struct source_command command = { .kind = COMMAND_SIGNAL, .signal = *request };

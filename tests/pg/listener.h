@@ -39,6 +39,7 @@ struct frame *listener_refresh_until(struct listener *listener, frame_condition 
 const struct session *listener_session(const struct listener *listener, PGconn *conn);
 
 void listener_command(struct listener *listener, enum source_command_kind kind);
+void listener_select(struct listener *listener, PGconn *conn); /* its session is the one that is looked at */
 void listener_send_signal(struct listener *listener, const struct signal_request *request);
 
 /* What a question on this session would ask for. */

@@ -191,6 +191,35 @@ static bool knows_relation(const struct frame *frame, const void *name)
 	return find_name(frame->snapshot, name) != NULL;
 }
 
+static uint32_t fastpath_rows(const struct listener *listener, PGconn *conn)
+{
+	const struct snapshot *snapshot = listener->frame->snapshot;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++)
+		count += snapshot->locks[i].fastpath && snapshot->locks[i].pid == PQbackendPID(conn);
+	return count;
+}
+
+/* They cannot block anybody, so they are asked for only where they are shown. */
+static void fastpath_rows_come_of_the_selected_session(void **state)
+{
+	(void)state;
+	PGconn *one = pgserver_connect(server, "postgres");
+	PGconn *other = pgserver_connect(server, "postgres");
+	struct listener listener = listener_new(server, NULL, NULL);
+	pgserver_run(one, "begin; select * from orders");
+	pgserver_run(other, "begin; select * from orders");
+	listener_refresh(&listener);
+	assert_int_equal(fastpath_rows(&listener, one), 0);
+	listener_select(&listener, one);
+	listener_refresh(&listener);
+	assert_true(fastpath_rows(&listener, one) > 0);
+	assert_int_equal(fastpath_rows(&listener, other), 0);
+	PQfinish(one);
+	PQfinish(other);
+	listener_stop(&listener);
+}
+
 static void names_relations(void **state)
 {
 	(void)state;
@@ -199,6 +228,7 @@ static void names_relations(void **state)
 	pgserver_run(holder,
 		     "begin; lock table \"My Shop\".\"Select\"; select * from \"My Shop\".\"Select\" where id = 1;"
 		     " lock table orders; lock table pg_database in access share mode");
+	listener_select(&listener, holder);
 	struct frame *frame = listener_refresh_until(&listener, knows_relation, "\"My Shop\".\"Select\"");
 	assert_non_null(find_name(frame->snapshot, "orders"));
 	const struct relation_name *index = find_name(frame->snapshot, "\"My Shop\".\"Select_pkey\"");
@@ -221,6 +251,7 @@ static void names_a_toast_table_by_its_table(void **state)
 					    " from pg_class where relname = 'orders'");
 	char *toast = pgserver_value(holder, "select reltoastrelid::regclass from pg_class where relname = 'orders'");
 	pgserver_run(holder, lock);
+	listener_select(&listener, holder);
 	struct frame *frame = listener_refresh_until(&listener, knows_relation, toast);
 	const struct relation_name *name = find_name(frame->snapshot, toast);
 	assert_int_equal(name->kind, 't');
@@ -377,6 +408,7 @@ int main(void)
 		cmocka_unit_test(sees_who_blocks_whom),
 		cmocka_unit_test(asks_for_the_order_of_a_queue),
 		cmocka_unit_test(settles_before_the_first_frame_of_once),
+		cmocka_unit_test(fastpath_rows_come_of_the_selected_session),
 		cmocka_unit_test(names_relations),
 		cmocka_unit_test(names_a_toast_table_by_its_table),
 		cmocka_unit_test(connects_prepared_transactions_with_their_locks),
