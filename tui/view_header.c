@@ -107,15 +107,34 @@ static void version_text(const struct snapshot *snapshot, char *text, size_t siz
 			 when_format_age(server->replay_lag, age));
 }
 
+/* How many bytes of a text to show in `room` of them: whole characters. */
+static int whole_bytes(const char *text, int room)
+{
+	int length = (int)strlen(text);
+	if (length <= room)
+		return length;
+	while (room > 0 && ((unsigned char)text[room] & 0xc0) == 0x80)
+		room--;
+	return room > 0 ? room : 0;
+}
+
+/* The reason, which may be long, is cut rather than what follows it. */
 static void lost_text(const struct view_context *context, char *text, size_t size)
 {
 	const struct source_status *status = &context->state->status;
-	char since[WHEN_TEXT_SIZE], when[32] = "now";
+	char since[WHEN_TEXT_SIZE], when[32] = "now", tail[80], server[256];
 	int64_t left = status->retry_at == WHEN_NONE ? 0 : status->retry_at - context->now;
 	if (left > 0)
 		snprintf(when, sizeof when, "in %" PRId64 "s", (left + WHEN_SECOND - 1) / WHEN_SECOND);
-	snprintf(text, size, "LOST since %s: %s. Try %u %s. No signal possible.",
-		 when_format_clock(status->since, since), status->text, status->attempt, when);
+	int tail_length = snprintf(tail, sizeof tail, ". Try %u %s. No signal possible.", status->attempt, when);
+	server_text(context, server, sizeof server);
+	int room = context->state->width - (int)strlen(server) - tail_length - (int)strlen("  LOST since 00:00:00: … ");
+	int shown = whole_bytes(status->text, room < 20 ? 20 : room);
+	snprintf(text, size, "LOST since %s: %.*s%s%s", when_format_clock(status->since, since), shown, status->text,
+		 status->text[shown] == '\0' ? ""
+		 : context->state->ascii     ? "..."
+					     : "…",
+		 tail);
 }
 
 static void waiting_text(const struct view_context *context, char *text, size_t size)

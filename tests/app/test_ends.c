@@ -110,7 +110,8 @@ static void survives_a_storm_of_sizes(void **state)
 	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
 	stage_block_row(stage, holder, waiter);
 	static const char *const arguments[] = { "-i", "0.1", NULL };
-	static const char *const keys[] = { "j", "\r", "?", "2", "1", "\033[6~", "s", "\r", "K", "n", "w", "/x\r", "f\003" };
+	static const char *const keys[] = { "j",  "\r", "?", "2", "1",	  "\033[6~", "s",
+					    "\r", "K",	"n", "w", "/x\r", "f\003" };
 	stage_watch(stage, arguments);
 	for (int i = 0; i < 400; i++) {
 		int width = i % 4 ? 1 + i * 7 % 230 : 1, height = i % 3 ? 1 + i * 5 % 70 : 1;

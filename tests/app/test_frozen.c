@@ -53,10 +53,10 @@ static int compare(const void *a, const void *b)
 static void answers_every_key(void **state)
 {
 	static const struct expected keys[] = {
-		{ "?", "(asks)", false },      { "?", "(asks)", true },	  { "\r", "Esc back", false },
-		{ "\r", "Esc back", true },   { "s", "sort by", false }, { "\003", "sort by", true },
-		{ "f", "filter:", false },    { "x", "filter: x", false }, { "\003", "filter:", true },
-		{ "2", "1 tree", false },  { "1", "1 tree", true },  { "K", "any other key", false },
+		{ "?", "(asks)", false },	{ "?", "(asks)", true },     { "\r", "Esc back", false },
+		{ "\r", "Esc back", true },	{ "s", "sort by", false },   { "\003", "sort by", true },
+		{ "f", "filter:", false },	{ "x", "filter: x", false }, { "\003", "filter:", true },
+		{ "2", "1 tree", false },	{ "1", "1 tree", true },     { "K", "any other key", false },
 		{ "n", "any other key", true },
 	};
 	struct stage *stage = *state;
