@@ -130,12 +130,17 @@ static void scene_add_ghosts(struct scene *scene, const struct state *state, uin
 			scene_add_line(scene, SCENE_GHOST, *next, ghosts->list[*next].key);
 }
 
+int64_t scene_brief_wait(const struct state *state)
+{
+	return state->status.interval < WHEN_SECOND ? state->status.interval : WHEN_SECOND;
+}
+
 static void scene_make_tree(struct scene *scene, struct state *state, const struct filter_run *filter)
 {
 	struct outline_options options = {
 		.folds = state->folds,
 		.fold_count = state->fold_count,
-		.brief = state->status.interval,
+		.brief = scene_brief_wait(state),
 		.whole = state->unfolded_all,
 	};
 	uint32_t ghosts = state->ghosts.count;

@@ -31,12 +31,15 @@ rooms() {
     if has vterm; then
         echo pty
     else
-        echo "left out: the program in a pseudo-terminal (libvterm-dev is not installed)" >&2
+        echo "left out: what needs a pseudo-terminal (libvterm-dev is not installed)" >&2
     fi
     if has_server; then
         echo pg
+        if has vterm; then
+            echo app
+        fi
     else
-        echo "left out: a real server (PostgreSQL's server programs are not installed)" >&2
+        echo "left out: what needs a real server (PostgreSQL's server programs are not installed)" >&2
     fi
 }
 

@@ -1,12 +1,12 @@
 #include "start.h"
 
+#include "password.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 /* Less than this is not worth a word. */
@@ -25,66 +25,17 @@ static void write_all(int fd, const char *text, size_t length)
 	}
 }
 
-/* Reads one line without echo; false: the person gave up (Ctrl-C, Ctrl-D on an empty line, the terminal went). */
-static bool read_hidden_line(int tty, char *line, size_t size)
-{
-	size_t length = 0;
-	for (;;) {
-		char c;
-		ssize_t got = read(tty, &c, 1);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0 || c == 0x03 || (c == 0x04 && length == 0))
-			return false;
-		if (c == '\r' || c == '\n') {
-			line[length] = '\0';
-			return true;
-		}
-		if (c == 0x15)
-			length = 0;
-		else if ((c == 0x7f || c == 0x08) && length > 0)
-			length--;
-		else if (c != 0x7f && c != 0x08 && length + 1 < size)
-			line[length++] = c;
-	}
-}
-
-static bool ask_password_on(int tty, const struct source_status *status, struct charset charset, char *password)
-{
-	struct termios before, hidden;
-	struct strbuf prompt = STRBUF_INIT;
-	if (tcgetattr(tty, &before) < 0)
-		return false;
-	hidden = before;
-	/* Ctrl-C comes as a byte, so that the echo is back on before the program leaves. */
-	hidden.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
-	tcsetattr(tty, TCSAFLUSH, &hidden);
-	strbuf_add_string(&prompt,
-			  status->password_known ? "Wrong password. Password for user " : "Password for user ");
-	text_add_inert(charset, status->user, &prompt);
-	strbuf_add_string(&prompt, ": ");
-	write_all(tty, prompt.text, prompt.length);
-	strbuf_release(&prompt);
-	bool given = read_hidden_line(tty, password, PASSWORD_SIZE);
-	write_all(tty, "\n", 1);
-	tcsetattr(tty, TCSAFLUSH, &before);
-	return given;
-}
-
 static bool ask_password(struct source *source, const struct source_status *status, struct charset charset,
 			 struct err *err)
 {
-	char password[PASSWORD_SIZE];
-	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (tty < 0)
-		return err_set(err, "a password is needed and there is no terminal to ask for it: "
-				    "use the password file ~/.pgpass or PGPASSWORD");
-	bool given = ask_password_on(tty, status, charset, password);
-	close(tty);
+	char password[PASSWORD_SIZE], prompt[256];
+	snprintf(prompt, sizeof prompt, "%sPassword for user %s:", status->password_known ? "Wrong password. " : "",
+		 status->user);
+	bool given = password_ask(charset, prompt, password, sizeof password, err);
 	if (given)
 		source->ops->give_password(source, password);
 	explicit_bzero(password, sizeof password);
-	return given || err_set(err, "no password given");
+	return given;
 }
 
 static bool slow_text(const struct source_status *status, int64_t now, char *text, size_t size)

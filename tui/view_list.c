@@ -147,7 +147,7 @@ static void sum_text(const struct view_context *context, const struct outline_li
 	} else {
 		strbuf_printf(out, "%s %u brief wait%s (<%gs)", signs->more, (unsigned)line->count,
 			      line->count == 1 ? "" : "s",
-			      (double)context->state->status.interval / (double)WHEN_SECOND);
+			      (double)scene_brief_wait(context->state) / (double)WHEN_SECOND);
 	}
 }
 

@@ -56,6 +56,9 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 			uint32_t list_height);
 void scene_free(struct scene *owned);
 
+/* Below this a wait is brief: one refresh, but a second at most, however seldom the person wants to refresh. */
+int64_t scene_brief_wait(const struct state *state);
+
 /* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
 void scene_follow(struct scene *scene, struct state *state);
 

@@ -111,9 +111,13 @@ void stage_drop_session(struct stage *stage, PGconn *session)
 
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 {
+	char sql[128];
 	pgserver_run(holder, "begin; update orders set note = 'held' where id = 1");
 	pgserver_send(waiter, "update orders set note = 'wanted' where id = 1");
 	pgserver_wait_blocked(stage->admin, waiter);
+	snprintf(sql, sizeof sql, "select clock_timestamp() - query_start > '1s' from pg_stat_activity where pid = %d",
+		 PQbackendPID(waiter));
+	pgserver_wait_until(stage->admin, sql);
 }
 
 bool stage_lives(struct stage *stage, int pid)

@@ -48,7 +48,8 @@ const char *stage_program(void);
 PGconn *stage_session(struct stage *stage, const char *options);
 void stage_drop_session(struct stage *stage, PGconn *session);
 
-/* holder has row 1 of `orders` and is idle in transaction, waiter waits for it. */
+/* holder has row 1 of `orders` and is idle in transaction, waiter waits for it: for a second, so that it is no brief
+ * wait. */
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
 
 /* Starts the program on the server as its superuser; `arguments` end with NULL. Options after those here win. */
@@ -61,7 +62,8 @@ struct vt *stage_watch_with(struct stage *stage, const char *const *arguments, s
 
 void stage_expect(struct stage *stage, const char *text);
 void stage_expect_gone(struct stage *stage, const char *text);
-int stage_expect_exit(struct stage *stage); /* the exit status, 128 + the number of a signal; the terminal is as it was */
+int stage_expect_exit(
+	struct stage *stage); /* the exit status, 128 + the number of a signal; the terminal is as it was */
 void stage_quit(struct stage *stage);
 
 /* Puts the cursor on a session. */

@@ -42,9 +42,9 @@ static void other_keys_leave_it(void **state)
 	static const struct {
 		const char *keys, *message;
 	} cases[] = {
-		{ "n", "left" },      { "\r", "left" }, { "\033", "left" },   { "\003", "left" },
-		{ "Y", "left" },      { "q", "left" },	{ "\033[A", "left" }, { "\032", "left" },
-		{ "yyyy", "at once" }, { "y\r", "at once" }, { "yK", "at once" }, { " ", "left" },
+		{ "n", "left" },       { "\r", "left" },     { "\033", "left" },   { "\003", "left" },
+		{ "Y", "left" },       { "q", "left" },	     { "\033[A", "left" }, { "\032", "left" },
+		{ "yyyy", "at once" }, { "y\r", "at once" }, { "yK", "at once" },  { " ", "left" },
 	};
 	struct stage *stage = *state;
 	struct jam jam = make_jam(stage);

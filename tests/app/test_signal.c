@@ -44,9 +44,177 @@ static void terminates_the_right_session(void **state)
 	stage_quit(stage);
 }
 
+static void refuses_to_cancel_what_runs_nothing(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	char text[128];
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, NULL);
+	stage_select(stage, holder);
+	vt_send(stage->vt, "C");
+	snprintf(text, sizeof text, "%d runs nothing, a cancel does nothing; K terminates", PQbackendPID(holder));
+	stage_expect(stage, text);
+	stage_expect_untouched(stage, holder, waiter);
+}
+
+static void signals_nobody_when_read_only(void **state)
+{
+	static const char *const arguments[] = { "-r", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_expect(stage, "READ-ONLY");
+	stage_select(stage, holder);
+	vt_send(stage->vt, "K");
+	stage_expect(stage, "read-only: no signal can be sent in this run");
+	vt_send(stage->vt, "y");
+	stage_expect_untouched(stage, holder, waiter);
+}
+
+static void says_why_a_superuser_is_out_of_reach(void **state)
+{
+	static const char *const arguments[] = { "-U", "guard", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_select(stage, holder);
+	vt_send(stage->vt, "K");
+	stage_expect(stage, "is a superuser's session: only a superuser may signal it");
+	stage_expect_untouched(stage, holder, waiter);
+	stage_ask(stage, waiter, 'K');
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "gone after");
+	stage_expect_dead(stage, PQbackendPID(waiter));
+	assert_true(stage_lives(stage, PQbackendPID(holder)));
+}
+
+static void says_which_grant_is_missing(void **state)
+{
+	static const char *const arguments[] = { "-U", "plain", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "user=app"), *waiter = stage_session(stage, "user=app");
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_select(stage, holder);
+	vt_send(stage->vt, "K");
+	stage_expect(stage, "GRANT pg_monitor TO plain");
+	stage_expect_untouched(stage, holder, waiter);
+}
+
+/* The refusal is the server's own: what the program knew about the role has changed meanwhile. */
+static void shows_the_refusal_of_the_server(void **state)
+{
+	static const char *const arguments[] = { "-U", "guard", "-i", "3600", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "user=app"), *waiter = stage_session(stage, "user=app");
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_ask(stage, holder, 'K');
+	pgserver_run(stage->admin, "revoke pg_signal_backend from guard");
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "the server refused: must be a member of the role whose process is being terminated");
+	pgserver_run(stage->admin, "grant pg_signal_backend to guard");
+	assert_true(stage_lives(stage, PQbackendPID(holder)));
+}
+
+static void leaves_alone_a_session_that_moved_on(void **state)
+{
+	static const char *const arguments[] = { "-i", "3600", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	char text[128];
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_ask(stage, waiter, 'C');
+	pgserver_run(holder, "rollback");
+	PQclear(PQgetResult(waiter));
+	assert_null(PQgetResult(waiter));
+	pgserver_send(waiter, "select pg_sleep(100)");
+	snprintf(text, sizeof text, "select query like '%%pg_sleep%%' from pg_stat_activity where pid = %d",
+		 PQbackendPID(waiter));
+	pgserver_wait_until(stage->admin, text);
+	vt_send(stage->vt, "y");
+	snprintf(text, sizeof text, "nothing sent to %d: %d runs another query by now", PQbackendPID(waiter),
+		 PQbackendPID(waiter));
+	stage_expect(stage, text);
+	assert_int_equal(stage_signal_statements(stage), 1);
+	assert_true(PQisBusy(waiter));
+	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+}
+
+static void closes_the_question_about_one_that_moved_on(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	PGconn *other = stage_session(stage, "user=plain");
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, NULL);
+	stage_ask(stage, waiter, 'C');
+	pgserver_run(holder, "rollback");
+	PQclear(PQgetResult(waiter));
+	stage_expect(stage, "the question was closed");
+	vt_send(stage->vt, "y");
+	assert_int_equal(stage_signal_statements(stage), 0);
+	assert_true(stage_lives(stage, PQbackendPID(other)));
+}
+
+static void says_that_a_session_has_ended(void **state)
+{
+	static const char *const arguments[] = { "-i", "3600", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	int pid = PQbackendPID(holder);
+	char text[64];
+	stage_block_row(stage, holder, waiter);
+	stage_watch(stage, arguments);
+	stage_ask(stage, holder, 'K');
+	stage_drop_session(stage, holder);
+	stage_expect_dead(stage, pid);
+	vt_send(stage->vt, "y");
+	snprintf(text, sizeof text, "nothing sent to %d: %d has ended", pid, pid);
+	stage_expect(stage, text);
+	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+}
+
+static void keeps_the_cursor_off_others_when_its_session_ends(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	PGconn *last = stage_session(stage, "user=plain");
+	int pid = PQbackendPID(waiter);
+	char text[64];
+	stage_block_row(stage, holder, waiter);
+	pgserver_send(last, "update orders set note = 'last' where id = 1");
+	pgserver_wait_blocked(stage->admin, last);
+	stage_watch(stage, NULL);
+	stage_select(stage, waiter);
+	snprintf(text, sizeof text, "select pg_terminate_backend(%d)", pid);
+	pgserver_run(stage->admin, text);
+	stage_expect_dead(stage, pid);
+	vt_send(stage->vt, "R");
+	stage_expect(stage, "WAITING 1");
+	vt_send(stage->vt, "K");
+	snprintf(text, sizeof text, "%d has ended", pid);
+	stage_expect(stage, text);
+	vt_send(stage->vt, "y");
+	stage_expect_untouched(stage, holder, last);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(refuses_to_cancel_what_runs_nothing, stage_clear),
+		cmocka_unit_test_teardown(signals_nobody_when_read_only, stage_clear),
+		cmocka_unit_test_teardown(says_why_a_superuser_is_out_of_reach, stage_clear),
+		cmocka_unit_test_teardown(says_which_grant_is_missing, stage_clear),
+		cmocka_unit_test_teardown(shows_the_refusal_of_the_server, stage_clear),
+		cmocka_unit_test_teardown(leaves_alone_a_session_that_moved_on, stage_clear),
+		cmocka_unit_test_teardown(closes_the_question_about_one_that_moved_on, stage_clear),
+		cmocka_unit_test_teardown(says_that_a_session_has_ended, stage_clear),
+		cmocka_unit_test_teardown(keeps_the_cursor_off_others_when_its_session_ends, stage_clear),
 		cmocka_unit_test_teardown(cancels_the_right_session, stage_clear),
 		cmocka_unit_test_teardown(terminates_the_right_session, stage_clear),
 	};
