@@ -390,7 +390,7 @@ static void take_key(struct state *state, const struct scene *scene, const struc
 		take_prompt_key(state, scene, input->key, now);
 		return;
 	}
-	if (state->pasting || now < state->swallow_until)
+	if (state->pasting || now < state->swallow_until || (input->key == 'y' && now < state->answered_until))
 		return;
 	if (question_is_open(&state->question)) {
 		state_question_input(state, scene, input, now);

@@ -121,6 +121,7 @@ struct state {
 	bool pasting;
 	int64_t paste_until; /* nothing more came by then: its end was lost */
 	int64_t swallow_until; /* keys are swallowed: a question has just closed by itself */
+	int64_t answered_until; /* a question has just been answered: a y that was pressed twice is no other command */
 	int64_t interrupted_at; /* Ctrl-C, for the second one; WHEN_NONE */
 	bool leave_anyway; /* q was pressed with few slots free */
 	struct ghosts ghosts;
