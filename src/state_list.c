@@ -64,6 +64,15 @@ static void cursor_to_key(struct state *state, const struct scene *scene, struct
 	list->cursor = key;
 	list->cursor_line = scene->list_height / 2;
 	list->touched = list->keeps_line = true;
+	state->sought = true;
+}
+
+void state_check_sought(struct state *state, const struct scene *scene, int64_t now)
+{
+	if (state->sought && scene->cursor == SNAPSHOT_NO_INDEX)
+		state_say(state, MESSAGE_NEWS, now, "%d is not listed: a filter, the age or i leaves it out",
+			  (int)state_list(state)->cursor.pid);
+	state->sought = false;
 }
 
 /* Puts the cursor on an item that may be folded away: what is above it unfolds. */

@@ -125,6 +125,7 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		break;
 	case QUESTION_YES:
 		send_signal(state, scene->frame, now);
+		state_swallow(state, now); /* pressed twice */
 		break;
 	case QUESTION_NO:
 		state_say(state, MESSAGE_NEWS, now, "left %s as it is", state->question.label);

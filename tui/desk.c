@@ -215,6 +215,8 @@ void desk_draw(struct desk *desk, int64_t now)
 	if (!state_has_room_to_ask(&desk->state))
 		state_close_question(&desk->state, now, no_room);
 	desk_settle(desk);
+	if (desk->scene)
+		state_check_sought(&desk->state, desk->scene, now);
 	struct view_drawn drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
 	if (!drawn.question_fits) {
 		state_close_question(&desk->state, now, no_room);

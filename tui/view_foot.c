@@ -114,16 +114,18 @@ static void draw_message(struct canvas *canvas, const struct message *message, i
 	draw_overlay(canvas, message->kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE, y, message->text);
 }
 
-/* Whatever comes while a person types is said above what is typed. */
-static void draw_prompt_with_words(struct canvas *canvas, const struct state *state, int y)
+/* The last line while a key or a text is awaited; false: none is. */
+static bool draw_awaited(struct canvas *canvas, const struct state *state, int y)
 {
-	draw_prompt(canvas, &state->prompt, y);
-	if (state->prompt.complaint[0])
-		draw_overlay(canvas, STYLE_ERROR, y - 1, state->prompt.complaint);
-	else if (state->message.kind != MESSAGE_NONE)
-		draw_message(canvas, &state->message, y - 1);
+	if (state->prompt.kind != PROMPT_NONE)
+		draw_prompt(canvas, &state->prompt, y);
+	else if (state->copy_pending)
+		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
+			       "copy: q query  p pid  s the SQL that terminates it  t the tree");
+	return state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 
+/* What comes while a person types is said above what is typed. */
 void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 {
 	const struct state *state = context->state;
@@ -131,14 +133,12 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 	if (y < 0)
 		return;
 	canvas_fill(canvas, y, 0, -1, STYLE_HINT);
-	if (state->prompt.kind != PROMPT_NONE)
-		draw_prompt_with_words(canvas, state, y);
-	else if (state->copy_pending)
-		draw_overlay(canvas, STYLE_MESSAGE, y,
-			     "copy: q query  p pid  s the SQL that terminates it  t the tree");
+	int above = draw_awaited(canvas, state, y) ? y - 1 : y;
+	if (state->prompt.complaint[0])
+		draw_overlay(canvas, STYLE_ERROR, above, state->prompt.complaint);
 	else if (state->message.kind != MESSAGE_NONE)
-		draw_message(canvas, &state->message, y);
-	else if (state->question.stage <= QUESTION_WANTED)
+		draw_message(canvas, &state->message, above);
+	else if (above == y && state->question.stage <= QUESTION_WANTED)
 		draw_hints(canvas, context, y); /* a question says itself how it is answered */
 }
 

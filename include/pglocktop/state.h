@@ -111,6 +111,7 @@ struct state {
 	char filter[512]; /* the terms in use, "" */
 	char user_term[96]; /* the filter's part that the user menu made, "" */
 	char search[512];
+	bool sought; /* the cursor was sent to a session that may be filtered out */
 	bool search_jump; /* the cursor is to go to the first one found */
 	struct prompt prompt;
 	struct menu menu;
@@ -163,6 +164,9 @@ void state_close_question(struct state *state, int64_t now, const char *reason);
 
 /* What time brings: messages and ghosts go, the question arms. Returns whether the screen must be drawn anew. */
 bool state_tick(struct state *state, int64_t now);
+
+/* The scene is made in which a session that was gone to has its line: says so when a filter leaves it out. */
+void state_check_sought(struct state *state, const struct scene *scene, int64_t now);
 
 /* Help or details were drawn: they cannot be scrolled beyond this line. */
 void state_scrolled(struct state *state, uint32_t last_top);
