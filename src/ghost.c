@@ -12,7 +12,7 @@ struct ghost *ghosts_add(struct ghosts *ghosts, enum ghost_kind kind, struct row
 			err_die("out of memory");
 	}
 	struct ghost *ghost = &ghosts->list[ghosts->count++];
-	*ghost = (struct ghost){ .kind = kind, .key = key, .line = line };
+	*ghost = (struct ghost){ .kind = kind, .key = key, .line = line, .number = ghosts->added++ };
 	return ghost;
 }
 
@@ -41,18 +41,18 @@ static void ghost_release(struct ghost *ghost)
 		free(ghost->cells[i]);
 }
 
-static bool ghost_is_over(const struct ghost *ghost, struct row_key cursor, int64_t now)
+static bool ghost_is_over(const struct ghost *ghost, struct row_key held, int64_t now)
 {
-	if (row_key_compare(ghost->key, cursor) == 0)
+	if (row_key_compare(ghost->key, held) == 0)
 		return false;
 	return ghost->kind == GHOST_LEFT || now >= ghost->until;
 }
 
-bool ghosts_sweep(struct ghosts *ghosts, struct row_key cursor, int64_t now)
+bool ghosts_sweep(struct ghosts *ghosts, struct row_key held, int64_t now)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < ghosts->count; i++) {
-		if (ghost_is_over(&ghosts->list[i], cursor, now))
+		if (ghost_is_over(&ghosts->list[i], held, now))
 			ghost_release(&ghosts->list[i]);
 		else
 			ghosts->list[kept++] = ghosts->list[i];
@@ -79,7 +79,7 @@ static int compare_lines(const void *a, const void *b)
 	const struct ghost *x = a, *y = b;
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
-	return row_key_compare(x->key, y->key);
+	return (x->number > y->number) - (x->number < y->number);
 }
 
 void ghosts_sort(struct ghosts *ghosts)
@@ -96,12 +96,12 @@ void ghosts_clear(struct ghosts *ghosts)
 	*ghosts = (struct ghosts)GHOSTS_INIT;
 }
 
-int64_t ghosts_next(const struct ghosts *ghosts, struct row_key cursor)
+int64_t ghosts_next(const struct ghosts *ghosts, struct row_key held)
 {
 	int64_t next = INT64_MAX;
 	for (uint32_t i = 0; i < ghosts->count; i++) {
 		const struct ghost *ghost = &ghosts->list[i];
-		if (ghost->until < next && row_key_compare(ghost->key, cursor) != 0)
+		if (ghost->until < next && row_key_compare(ghost->key, held) != 0)
 			next = ghost->until;
 	}
 	return next;

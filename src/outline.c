@@ -33,13 +33,13 @@ static const struct fold *find_fold(const struct outline_options *options, struc
 static bool is_unfolded(const struct outlining *outlining, struct row_key key)
 {
 	const struct fold *fold = find_fold(outlining->options, key);
-	return outlining->options->whole || (fold && fold->open);
+	return fold ? fold->open : outlining->options->whole;
 }
 
 static bool is_folded(const struct outlining *outlining, struct row_key key)
 {
 	const struct fold *fold = find_fold(outlining->options, key);
-	return !outlining->options->whole && fold && !fold->open;
+	return fold && !fold->open;
 }
 
 static int compare_keep(const void *left, const void *right)

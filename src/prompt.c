@@ -75,8 +75,10 @@ enum prompt_reply prompt_key(struct prompt *prompt, uint32_t key, bool pasted)
 {
 	prompt->complaint[0] = '\0';
 	prompt->complaint_at = SIZE_MAX;
-	if (pasted && (key == INPUT_ENTER || key < 0x20))
+	if (pasted && (key == INPUT_ENTER || key == INPUT_TAB || key < 0x20))
 		key = ' ';
+	if (pasted && key >= INPUT_FIRST)
+		return PROMPT_GOES_ON;
 	switch (key) {
 	case INPUT_ENTER:
 		return PROMPT_ENTERED;

@@ -27,6 +27,8 @@ static bool question_allowed(enum signal_verb verb, const struct frame *frame, u
 		strbuf_release(&why);
 		return false;
 	}
+	if (verb == SIGNAL_CANCEL && session->state == SESSION_DISABLED)
+		return err_set(err, "%d does not tell what it runs (track_activities is off); K terminates", pid);
 	if (verb == SIGNAL_CANCEL && runs_nothing(session))
 		return err_set(err, "%d runs nothing, a cancel does nothing; K terminates", pid);
 	return true;
@@ -41,12 +43,13 @@ static void question_set_label(struct question *question, const struct session *
 }
 
 bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
-		   bool wanted, struct err *err)
+		   bool wanted, int64_t now, struct err *err)
 {
 	if (!question_allowed(verb, frame, session, err))
 		return false;
 	const struct session *target = &frame->snapshot->sessions[session];
 	question->stage = wanted ? QUESTION_WANTED : QUESTION_OPEN;
+	question->wanted_at = now;
 	question->verb = verb;
 	question->target = target->id;
 	question->query_start = target->query_start;
@@ -93,11 +96,11 @@ enum question_reply question_key(struct question *question, const struct input *
 
 bool question_check(struct question *question, const struct frame *frame, struct err *err)
 {
-	if (!question_is_open(question))
+	bool wanted = question->stage == QUESTION_WANTED;
+	if (!question_is_open(question) || (wanted && frame->received_at < question->wanted_at))
 		return true;
 	uint32_t index = snapshot_find(frame->snapshot, question->target);
 	int pid = question->target.pid;
-	bool wanted = question->stage == QUESTION_WANTED;
 	if (question->server_epoch != frame->server_epoch) {
 		question_close(question);
 		return err_set(err, "the question was closed: this is another server, or it was restarted");

@@ -1,5 +1,7 @@
 #include "pglocktop/scene.h"
 
+#include "fingerprint.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,15 +72,24 @@ static struct row_key *scene_keep(struct scene *scene, const struct state *state
 	keep[kept++] = state->lists[VIEW_TREE].cursor;
 	for (uint32_t i = 0; i < forest->count; i++) {
 		const struct forest_item *item = &forest->items[i];
-		uint32_t session =
-			item->node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[item->node].session;
-		bool found = scene->found && session != SNAPSHOT_NO_INDEX && scene->found[session];
-		if (found || (matched && matched[i]))
+		if (scene_item_is_found(scene, i) || (matched && matched[i]))
 			keep[kept++] = item->key;
 	}
 	qsort(keep, kept, sizeof *keep, compare_keys);
 	*count = kept;
 	return keep;
+}
+
+/* Of those that are alike: what makes them so, under that parent. Each of them may leave, the line is the same. */
+static struct row_key alike_key(const struct forest *forest, const struct outline_line *line)
+{
+	const struct frame *frame = forest->frame;
+	uint32_t index = frame->graph->nodes[forest->items[line->example].node].session;
+	const struct session *session = &frame->snapshot->sessions[index];
+	uint64_t query = session->has_query_id ? (uint64_t)session->query_id
+					       : query_fingerprint(session->query ? session->query : "");
+	return (struct row_key){ SCENE_KEY_ALIKE, forest->items[line->item].key.pid,
+				 (int64_t)(query ^ (uint64_t)session->state) };
 }
 
 static struct row_key line_key(const struct forest *forest, const struct outline_line *line)
@@ -91,8 +102,7 @@ static struct row_key line_key(const struct forest *forest, const struct outline
 		key.kind = SCENE_KEY_MORE;
 		return key;
 	case LINE_ALIKE:
-		key.kind = SCENE_KEY_ALIKE;
-		return key;
+		return alike_key(forest, line);
 	case LINE_BRIEF:
 		break;
 	}
@@ -150,6 +160,7 @@ static void scene_make_tree(struct scene *scene, struct state *state, const stru
 }
 
 struct sort_key {
+	bool known;
 	int64_t number;
 	const char *text;
 	int32_t pid;
@@ -161,10 +172,13 @@ struct sort_by {
 	bool text, descending;
 };
 
+/* Unknown values last, in either direction; equals by pid and backend_start. */
 static int compare_sort_keys(const void *a, const void *b, void *context)
 {
 	const struct sort_key *x = a, *y = b;
 	const struct sort_by *by = context;
+	if (x->known != y->known)
+		return x->known ? -1 : 1;
 	int order =
 		by->text ? column_compare_texts(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
 	if (order != 0)
@@ -193,12 +207,14 @@ static void take_sort_key(struct scene *scene, struct forest_order order, struct
 	key->text = "";
 	if (!order.column) {
 		key->number = session_age(scene->frame->snapshot, session);
+		key->known = key->number != WHEN_NONE;
 		return;
 	}
 	struct column_row row = column_row_of_session(scene->frame, key->session);
 	strbuf_reset(text);
 	struct column_value value = column_get(order.column, &row, true, text);
-	key->number = value.known ? value.number : INT64_MIN;
+	key->number = value.number;
+	key->known = value.known;
 	if (order.column->kind == COLUMN_TEXT)
 		key->text = arena_string(&scene->arena, text->text);
 }
@@ -230,33 +246,51 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	scene_add_ghosts(scene, state, &next, true);
 }
 
-static void scene_place_cursor(struct scene *scene, struct list_state *list)
+/* The line with a key, a live one before a ghost; SNAPSHOT_NO_INDEX. */
+static uint32_t scene_find_line(const struct scene *scene, struct row_key key)
 {
-	uint32_t height = scene->list_height > 0 ? scene->list_height : 1;
-	scene->cursor = SNAPSHOT_NO_INDEX;
+	uint32_t found = SNAPSHOT_NO_INDEX;
 	for (uint32_t i = 0; i < scene->line_count; i++) {
-		if (row_key_compare(scene->lines[i].key, list->cursor) != 0)
+		if (row_key_compare(scene->lines[i].key, key) != 0)
 			continue;
-		scene->cursor = i;
+		found = i;
 		if (scene->lines[i].kind != SCENE_GHOST)
 			break;
 	}
-	if (scene->cursor == SNAPSHOT_NO_INDEX && !list->touched && scene->line_count > 0) {
-		scene->cursor = 0;
-		list->cursor = scene->lines[0].key;
-	}
-	uint32_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : list->cursor_index;
+	return found;
+}
+
+static uint32_t scene_choose_line(const struct scene *scene, const struct list_state *list, uint32_t height)
+{
+	uint32_t found = scene_find_line(scene, list->cursor);
+	if (scene->line_count == 0)
+		return SNAPSHOT_NO_INDEX;
+	if (!list->touched)
+		return found < height ? found : 0;
+	if (found == SNAPSHOT_NO_INDEX && list->rearranged)
+		return list->cursor_index < scene->line_count ? list->cursor_index : scene->line_count - 1;
+	return found;
+}
+
+static uint32_t scene_choose_top(const struct scene *scene, const struct list_state *list, uint32_t at, uint32_t height)
+{
 	uint32_t last_top = scene->line_count > height ? scene->line_count - height : 0;
-	if (!list->touched && at < height)
-		scene->top = 0;
-	else
-		scene->top = at > list->cursor_line ? at - list->cursor_line : 0;
-	if (scene->top > last_top)
-		scene->top = last_top;
+	uint32_t top = list->keeps_line && at > list->cursor_line ? at - list->cursor_line : 0;
+	if (at >= top + height)
+		top = at - height + 1;
+	return top < last_top ? top : last_top;
+}
+
+static void scene_place_cursor(struct scene *scene, struct list_state *list)
+{
+	uint32_t height = scene->list_height > 0 ? scene->list_height : 1;
+	scene->cursor = scene_choose_line(scene, list, height);
+	list->rearranged = false;
+	uint32_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : list->cursor_index;
+	scene->top = scene_choose_top(scene, list, at, height);
 	if (scene->cursor == SNAPSHOT_NO_INDEX)
 		return;
-	if (at >= scene->top + height)
-		scene->top = at - height + 1;
+	list->cursor = scene->lines[at].key;
 	list->cursor_index = at;
 	list->cursor_line = at - scene->top;
 }
@@ -266,6 +300,7 @@ static void scene_take_found(struct scene *scene, const struct filter_run *searc
 	if (!search)
 		return;
 	scene->found = search->sessions;
+	scene->found_prepared = search->prepared;
 	for (uint32_t i = 0; i < scene->frame->snapshot->session_count; i++)
 		scene->found_count += search->sessions[i];
 }
@@ -320,6 +355,26 @@ uint32_t scene_session_at(const struct scene *scene, uint32_t line)
 	if (item == FOREST_NONE || scene->forest->items[item].node == GRAPH_NONE)
 		return SNAPSHOT_NO_INDEX;
 	return scene->frame->graph->nodes[scene->forest->items[item].node].session;
+}
+
+bool scene_item_is_found(const struct scene *scene, uint32_t item)
+{
+	if (!scene->found || scene->forest->items[item].node == GRAPH_NONE)
+		return false;
+	const struct graph_node *node = &scene->frame->graph->nodes[scene->forest->items[item].node];
+	if (node->session != SNAPSHOT_NO_INDEX)
+		return scene->found[node->session];
+	return node->prepared != SNAPSHOT_NO_INDEX && scene->found_prepared[node->prepared];
+}
+
+bool scene_line_is_found(const struct scene *scene, uint32_t line)
+{
+	if (!scene->found || line >= scene->line_count || scene->lines[line].kind == SCENE_GHOST)
+		return false;
+	if (scene->lines[line].kind == SCENE_SESSION)
+		return scene->found[scene->lines[line].index];
+	uint32_t item = scene_item_at(scene, line);
+	return item != FOREST_NONE && scene_item_is_found(scene, item);
 }
 
 uint32_t scene_cursor_session(const struct scene *scene)

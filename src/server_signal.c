@@ -290,7 +290,9 @@ static bool look_at_job(struct server *server, struct signal_job **link)
 	if (!look_at_target(server, job->request.target.pid, &target, &known))
 		return false;
 	if (!known || !find_end(server, job, &target, &outcome)) {
-		job->next_look = when_monotonic() + job->look_pause;
+		int64_t now = when_monotonic(), end = job->sent_at + server->limits.watch;
+		bool past_end = now < end && now + job->look_pause > end;
+		job->next_look = past_end ? end : now + job->look_pause;
 		job->look_pause *= 2;
 		return true;
 	}

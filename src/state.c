@@ -10,8 +10,6 @@
 
 enum {
 	MESSAGE_TIME = 15 * 1000 * 1000,
-	ENDED_TIME = 1000 * 1000,
-	CYCLE_TIME = 30 * 1000 * 1000,
 	STALE_AFTER = 1500 * 1000, /* beyond the interval */
 };
 
@@ -20,6 +18,7 @@ void state_init(struct state *state, const struct server_options *options, bool 
 	*state = (struct state){ .ascii = ascii,
 				 .read_only = options->read_only,
 				 .interrupted_at = WHEN_NONE,
+				 .lost_since = WHEN_NONE,
 				 .last_block = { .ended = WHEN_NONE } };
 	state->status.interval = options->interval;
 	for (int view = 0; view < VIEW_COUNT; view++)
@@ -93,7 +92,8 @@ void state_use_search(struct state *state, const char *terms)
 	prompt_close(&state->prompt);
 }
 
-void state_fold(struct state *state, struct row_key key, bool open)
+/* Where the fold with this key is, or would be put. */
+static uint32_t find_fold(const struct state *state, struct row_key key, bool *found)
 {
 	uint32_t low = 0, high = state->fold_count;
 	while (low < high) {
@@ -103,238 +103,64 @@ void state_fold(struct state *state, struct row_key key, bool open)
 		else
 			high = middle;
 	}
-	if (low == state->fold_count || row_key_compare(state->folds[low].key, key) != 0) {
+	*found = low < state->fold_count && row_key_compare(state->folds[low].key, key) == 0;
+	return low;
+}
+
+void state_fold(struct state *state, struct row_key key, bool open)
+{
+	bool found;
+	uint32_t at = find_fold(state, key, &found);
+	if (!found) {
 		if (state->fold_count == state->fold_capacity) {
 			state->fold_capacity = state->fold_capacity ? state->fold_capacity * 2 : 16;
 			state->folds = realloc(state->folds, state->fold_capacity * sizeof *state->folds);
 			if (!state->folds)
 				err_die("out of memory");
 		}
-		memmove(state->folds + low + 1, state->folds + low, (state->fold_count - low) * sizeof *state->folds);
+		memmove(state->folds + at + 1, state->folds + at, (state->fold_count - at) * sizeof *state->folds);
 		state->fold_count++;
 	}
-	state->folds[low] = (struct fold){ key, open };
+	state->folds[at] = (struct fold){ key, open };
 }
 
-/* The line that a session or a blocker will be remembered by. */
-static void node_label(const struct frame *frame, uint32_t node, char label[96])
+void state_unfold(struct state *state, struct row_key key)
 {
-	const struct graph_node *of = &frame->graph->nodes[node];
-	if (of->session != SNAPSHOT_NO_INDEX) {
-		const struct session *session = &frame->snapshot->sessions[of->session];
-		snprintf(label, 96, "%d %.64s", session->id.pid, session->application ? session->application : "");
-	} else {
-		snprintf(label, 96, "2pc %.64s",
-			 of->prepared != SNAPSHOT_NO_INDEX ? frame->snapshot->prepared[of->prepared].gid : "?");
-	}
-}
-
-static uint32_t heaviest_root(const struct graph *graph)
-{
-	uint32_t best = GRAPH_NONE;
-	int64_t longest = -1;
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct graph_node *node = &graph->nodes[i];
-		if (node->principal == GRAPH_NONE || graph->nodes[node->principal].wait_count > 0)
-			continue;
-		if (node->waiting > longest) {
-			longest = node->waiting;
-			best = node->principal;
-		}
-	}
-	return best;
-}
-
-static void state_note_block(struct state *state, const struct frame *frame)
-{
-	struct last_block *last = &state->last_block;
-	uint32_t waiting = frame->graph->waiting_sessions;
-	int64_t now = frame->snapshot->taken_at;
-	if (waiting == 0) {
-		if (last->under_way)
-			last->ended = now;
-		last->under_way = false;
+	bool found;
+	uint32_t at = find_fold(state, key, &found);
+	if (!found || state->folds[at].open)
 		return;
-	}
-	if (!last->under_way) {
-		*last = (struct last_block){ .under_way = true, .began = now, .ended = WHEN_NONE };
-		if (frame->graph->longest_wait != WHEN_NONE)
-			last->began = now - frame->graph->longest_wait;
-	}
-	if (waiting >= last->most_waiters) {
-		uint32_t root = heaviest_root(frame->graph);
-		last->most_waiters = waiting;
-		if (root != GRAPH_NONE)
-			node_label(frame, root, last->label);
-		else
-			snprintf(last->label, sizeof last->label, "a deadlock");
-	}
+	state->fold_count--;
+	memmove(state->folds + at, state->folds + at + 1, (state->fold_count - at) * sizeof *state->folds);
 }
 
-static void state_note_past(struct state *state, const struct frame *frame)
+void state_rearrange(struct state *state)
 {
-	struct past *past = &state->past;
-	past->times[past->next] = frame->snapshot->taken_at;
-	past->waiting[past->next] = frame->graph->waiting_sessions;
-	past->next = (past->next + 1) % PAST_SIZE;
-	if (past->count < PAST_SIZE)
-		past->count++;
+	for (int view = 0; view < VIEW_COUNT; view++)
+		state->lists[view].rearranged = true;
 }
 
-/* The session of a line has ended, or the cursor's left the list: its line stays for a while. */
-static void state_note_line(struct state *state, const struct scene *old, uint32_t line, const struct frame *frame,
-			    int64_t now)
+struct row_key state_held_key(const struct state *state)
 {
-	struct row_key key = old->lines[line].key;
-	bool ended = key.kind == FOREST_SESSION &&
-		     snapshot_find(frame->snapshot, (struct identity){ key.pid, key.start }) == SNAPSHOT_NO_INDEX;
-	bool chosen = line == old->cursor && state->lists[state->view].touched;
-	bool left = key.kind == FOREST_SESSION && state->view == VIEW_TREE && chosen && !ended &&
-		    graph_find_pid(frame->graph, key.pid) == GRAPH_NONE;
-	if ((!ended && !left) || old->lines[line].kind == SCENE_GHOST)
-		return;
-	uint32_t item = scene_item_at(old, line);
-	struct column_row row = item != FOREST_NONE ? column_row_of_item(old->forest, item)
-						    : column_row_of_session(old->frame, scene_session_at(old, line));
-	struct ghost *ghost = ghosts_add(&state->ghosts, ended ? GHOST_ENDED : GHOST_LEFT, key, line);
-	ghost->until = now + ENDED_TIME;
-	if (item != FOREST_NONE) {
-		ghost->depth = old->forest->items[item].depth;
-		ghost->last_sibling = old->forest->items[item].last_sibling;
-	}
-	ghost_take_cells(ghost, &row, state->ascii);
-	bool waited = item != FOREST_NONE && old->forest->items[item].wait != WHEN_NONE;
-	ghost_set_cell(ghost, COLUMN_STATE, ended ? "has ended" : waited ? "waits no more" : "blocks no more");
+	const struct list_state *list = &state->lists[state->view];
+	return list->touched ? list->cursor : ROW_KEY_NONE;
 }
 
-static void state_note_lines(struct state *state, const struct scene *old, const struct frame *frame, int64_t now)
+static bool is_connected(const struct source_status *status)
 {
-	uint32_t end = old->top + old->list_height;
-	for (uint32_t line = old->top; line < end && line < old->line_count; line++)
-		state_note_line(state, old, line, frame, now);
+	return status->state == SOURCE_LIVE || status->state == SOURCE_FROZEN;
 }
 
-/* What became of a member of a deadlock that is over. */
-static const char *member_fate(const struct frame *old, const struct frame *frame, struct identity id)
-{
-	uint32_t index = snapshot_find(frame->snapshot, id);
-	if (index == SNAPSHOT_NO_INDEX)
-		return "has ended";
-	if (frame->snapshot->sessions[index].state == SESSION_IDLE_IN_TRANSACTION_ABORTED)
-		return "failed";
-	uint32_t node = frame->graph->session_node[index];
-	bool waits = node != GRAPH_NONE && frame->graph->nodes[node].wait_count > 0;
-	if (waits)
-		return "still waits";
-	uint32_t before = snapshot_find(old->snapshot, id);
-	bool same = before != SNAPSHOT_NO_INDEX &&
-		    old->snapshot->sessions[before].xact_start == frame->snapshot->sessions[index].xact_start;
-	return same ? "goes on" : "transaction over";
-}
-
-static void state_note_member(struct state *state, const struct scene *old, uint32_t item, uint32_t line,
-			      const struct frame *frame, int64_t until)
-{
-	const struct forest_item *member = &old->forest->items[item];
-	struct column_row row = column_row_of_item(old->forest, item);
-	struct row_key key = { SCENE_KEY_PAST, member->key.pid, member->key.start };
-	struct ghost *ghost = ghosts_add(&state->ghosts, GHOST_MEMBER, key, line);
-	ghost->until = until;
-	ghost->depth = 1;
-	ghost->last_sibling = member->last_sibling;
-	ghost_take_cells(ghost, &row, state->ascii);
-	if (member->kind == FOREST_SESSION)
-		ghost_set_cell(ghost, COLUMN_STATE,
-			       member_fate(old->frame, frame, (struct identity){ member->key.pid, member->key.start }));
-}
-
-static bool cycle_lives(const struct frame *frame, struct row_key key)
-{
-	for (uint32_t i = 0; i < frame->graph->cycle_count; i++) {
-		const struct graph_cycle *cycle = &frame->graph->cycles[i];
-		for (uint32_t m = 0; m < cycle->member_count; m++) {
-			const struct graph_node *node =
-				&frame->graph->nodes[frame->graph->cycle_members[cycle->first_member + m]];
-			if (node->session != SNAPSHOT_NO_INDEX &&
-			    frame->snapshot->sessions[node->session].id.pid == key.pid)
-				return true;
-		}
-	}
-	return false;
-}
-
-static void state_note_cycle(struct state *state, const struct scene *old, uint32_t item, uint32_t line,
-			     const struct frame *frame, int64_t now)
-{
-	const struct forest_item *head = &old->forest->items[item];
-	const struct graph_cycle *cycle = &old->frame->graph->cycles[head->cycle];
-	char text[160], clock[WHEN_TEXT_SIZE];
-	struct row_key key = { SCENE_KEY_PAST, head->key.pid, head->key.start - 1 };
-	ghosts_remove_key(&state->ghosts, key);
-	struct ghost *ghost = ghosts_add(&state->ghosts, GHOST_CYCLE, key, line);
-	ghost->until = now + CYCLE_TIME;
-	snprintf(text, sizeof text, "DEADLOCK of %u, over since %s%s", (unsigned)cycle->member_count,
-		 when_format_clock(frame->snapshot->taken_at, clock),
-		 cycle->has_soft ? ": the queue was reordered" : "");
-	ghost_set_cell(ghost, COLUMN_SESSION, text);
-	for (uint32_t member = item + 1, n = 0; n < cycle->member_count;) {
-		state_note_member(state, old, member, line + ++n, frame, now + CYCLE_TIME);
-		member = old->forest->items[member].next;
-		if (member == FOREST_NONE)
-			break;
-	}
-}
-
-static void state_note_cycles(struct state *state, const struct scene *old, const struct frame *frame, int64_t now)
-{
-	if (!old->forest)
-		return;
-	for (uint32_t line = 0; line < old->line_count; line++) {
-		uint32_t item = scene_item_at(old, line);
-		if (item == FOREST_NONE || old->forest->items[item].kind != FOREST_CYCLE)
-			continue;
-		if (!cycle_lives(frame, old->forest->items[item].key))
-			state_note_cycle(state, old, item, line, frame, now);
-	}
-}
-
-static void state_forget_server(struct state *state, int64_t now)
-{
-	state->fold_count = 0;
-	ghosts_clear(&state->ghosts);
-	for (int view = 0; view < VIEW_COUNT; view++) {
-		state->lists[view].cursor = ROW_KEY_NONE;
-		state->lists[view].touched = false;
-	}
-	state->details = false;
-	state->past = (struct past){ .count = 0 };
-	state->last_block = (struct last_block){ .ended = WHEN_NONE };
-	state_say(state, MESSAGE_NEWS, now,
-		  "this is another server, or it was restarted: folds and cursor were dropped");
-}
-
-void state_adopt(struct state *state, const struct scene *old, const struct frame *frame, int64_t now)
-{
-	struct err err;
-	if (old && old->frame->server_epoch != frame->server_epoch) {
-		state_forget_server(state, now);
-	} else if (old) {
-		state_note_lines(state, old, frame, now);
-		state_note_cycles(state, old, frame, now);
-	}
-	ghosts_sweep(&state->ghosts, state->lists[state->view].cursor, now);
-	ghosts_sort(&state->ghosts);
-	state_note_past(state, frame);
-	state_note_block(state, frame);
-	if (!question_check(&state->question, frame, &err)) {
-		state_say(state, MESSAGE_NEWS, now, "%s", err.text);
-		state->swallow_until = now + STATE_SWALLOW_TIME;
-	}
-}
-
-void state_take_status(struct state *state, const struct source_status *status)
+void state_take_status(struct state *state, const struct source_status *status, int64_t now)
 {
 	state->status = *status;
+	if (status->state == SOURCE_LOST)
+		state->lost_since = status->since;
+	if (is_connected(status)) {
+		state->lost_since = WHEN_NONE;
+		return;
+	}
+	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
 }
 
 static const char *verb_word(enum signal_verb verb)
@@ -378,8 +204,8 @@ void state_take_signal(struct state *state, const struct signal_news *news, int6
 			  news->text[0] ? news->text : ": it has ended or moved on");
 		break;
 	case SIGNAL_REFUSED:
-		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d, the server refused: %s%s%s", pid, news->text,
-			  news->sqlstate[0] ? " " : "", news->sqlstate);
+		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d, the server refused: %s%s%s%s", pid,
+			  news->text, news->sqlstate[0] ? " (" : "", news->sqlstate, news->sqlstate[0] ? ")" : "");
 		break;
 	case SIGNAL_UNKNOWN:
 		state_say(state, MESSAGE_ERROR, now, "%s for %d: no answer, it may have been sent%s%s", verb, pid,
@@ -401,10 +227,19 @@ bool state_tick(struct state *state, int64_t now)
 		state->message.kind = MESSAGE_NONE;
 		changed = true;
 	}
-	changed |= ghosts_sweep(&state->ghosts, state->lists[state->view].cursor, now);
+	if (state->pasting && now >= state->paste_until)
+		state->pasting = false;
+	changed |= ghosts_sweep(&state->ghosts, state_held_key(state), now);
 	enum question_stage before = state->question.stage;
 	question_tick(&state->question, now);
 	return changed || state->question.stage != before;
+}
+
+void state_scrolled(struct state *state, uint32_t last_top)
+{
+	uint32_t *top = state->help ? &state->help_top : &state->details_top;
+	if (*top > last_top)
+		*top = last_top;
 }
 
 bool state_is_stale(const struct state *state, const struct frame *frame, int64_t now)
@@ -423,7 +258,9 @@ static bool state_is_counting(const struct state *state)
 
 int64_t state_next_tick(const struct state *state, const struct frame *frame, int64_t now)
 {
-	int64_t next = ghosts_next(&state->ghosts, state->lists[state->view].cursor);
+	int64_t next = ghosts_next(&state->ghosts, state_held_key(state));
+	if (state->pasting && state->paste_until < next)
+		next = state->paste_until;
 	if (state->message.kind != MESSAGE_NONE && state->message.until < next)
 		next = state->message.until;
 	if (state->question.stage == QUESTION_DRAWN && state->question.due < next)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTERRUPT_TIME = 2 * 1000 * 1000, FEW_SLOTS = 3 };
+enum { INTERRUPT_TIME = 2 * 1000 * 1000, PASTE_PAUSE = 1000 * 1000, FEW_SLOTS = 3 };
 
 static void command(struct state *state, enum source_command_kind kind)
 {
@@ -76,6 +76,7 @@ static bool enter_number(struct state *state, const struct scene *scene, int64_t
 			break;
 		}
 		state->minimum_age = (int64_t)(number * (double)WHEN_SECOND);
+		state_rearrange(state);
 		return true;
 	default:
 		if (!parse_number(prompt->text, 1, INT32_MAX, &number))
@@ -193,7 +194,6 @@ static void copy_signal_sql(struct state *state, const struct scene *scene, int6
 static void copy_key(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
 {
 	state->copy_pending = false;
-	state->message.kind = MESSAGE_NONE;
 	if (!scene)
 		return;
 	if (key == 'q' || key == 'p') {
@@ -284,6 +284,7 @@ static void act_on_view(struct state *state, const struct scene *scene, enum act
 		break;
 	case ACTION_IDLE:
 		state->hide_idle = !state->hide_idle;
+		state_rearrange(state);
 		state_say(state, MESSAGE_NEWS, now, "idle sessions are %s in the view of all sessions",
 			  state->hide_idle ? "hidden" : "shown");
 		break;
@@ -322,8 +323,6 @@ static void act_on_session(struct state *state, const struct scene *scene, enum 
 		break;
 	case ACTION_COPY:
 		state->copy_pending = true;
-		state_say(state, MESSAGE_NEWS, now,
-			  "copy: q query  p pid  s the SQL that terminates it  t the tree  (anything else: nothing)");
 		break;
 	default:
 		break;
@@ -333,6 +332,12 @@ static void act_on_session(struct state *state, const struct scene *scene, enum 
 static bool is_movement(enum action action)
 {
 	return action_rows[action].group == ACTION_GROUP_MOVE && action != ACTION_ROOT && action != ACTION_GO_TO;
+}
+
+static bool goes_with_help(enum action action)
+{
+	return action == ACTION_HELP || action == ACTION_INTERRUPT || action == ACTION_SUSPEND ||
+	       action == ACTION_REDRAW;
 }
 
 static void act(struct state *state, const struct scene *scene, enum action action, int64_t now)
@@ -345,7 +350,7 @@ static void act(struct state *state, const struct scene *scene, enum action acti
 		quit(state, scene, now);
 	} else if (is_movement(action) && state->help) {
 		scroll(&state->help_top, page_of(state), action);
-	} else if (state->help && action != ACTION_HELP && action != ACTION_INTERRUPT && action != ACTION_SUSPEND) {
+	} else if (state->help && !goes_with_help(action)) {
 		state->help = false;
 	} else if (is_movement(action) && state->details) {
 		scroll(&state->details_top, page_of(state), action);
@@ -379,6 +384,8 @@ static void take_prompt_key(struct state *state, const struct scene *scene, uint
 static void take_key(struct state *state, const struct scene *scene, const struct input *input, enum action action,
 		     int64_t now)
 {
+	if (state->pasting)
+		state->paste_until = now + PASTE_PAUSE;
 	if (state->prompt.kind != PROMPT_NONE) {
 		take_prompt_key(state, scene, input->key, now);
 		return;
@@ -405,6 +412,7 @@ static void take_key(struct state *state, const struct scene *scene, const struc
 static void begin_paste(struct state *state, int64_t now)
 {
 	state->pasting = true;
+	state->paste_until = now + PASTE_PAUSE;
 	state->copy_pending = false;
 	if (question_is_open(&state->question)) {
 		question_close(&state->question);

@@ -11,7 +11,8 @@ static void cursor_to_line(struct state *state, const struct scene *scene, uint3
 	struct list_state *list = state_list(state);
 	if (line >= scene->line_count)
 		return;
-	list->touched = line > 0;
+	list->touched = true;
+	list->keeps_line = line > 0;
 	list->cursor = scene->lines[line].key;
 	list->cursor_index = line;
 	if (line < scene->top)
@@ -56,11 +57,19 @@ void state_move(struct state *state, const struct scene *scene, enum action acti
 	cursor_to_line(state, scene, clamp_line(scene, at));
 }
 
+/* Puts the cursor on a row that has no line yet; in the next scene it has one, whatever the room. */
+static void cursor_to_key(struct state *state, const struct scene *scene, struct row_key key)
+{
+	struct list_state *list = state_list(state);
+	list->cursor = key;
+	list->cursor_line = scene->list_height / 2;
+	list->touched = list->keeps_line = true;
+}
+
 /* Puts the cursor on an item that may be folded away: what is above it unfolds. */
 static void cursor_to_item(struct state *state, const struct scene *scene, uint32_t item)
 {
 	const struct forest *forest = scene->forest;
-	struct list_state *list = state_list(state);
 	for (uint32_t line = 0; line < scene->line_count; line++) {
 		if (scene_item_at(scene, line) == item) {
 			cursor_to_line(state, scene, line);
@@ -68,10 +77,15 @@ static void cursor_to_item(struct state *state, const struct scene *scene, uint3
 		}
 	}
 	for (uint32_t above = forest->items[item].parent; above != FOREST_NONE; above = forest->items[above].parent)
-		state_fold(state, forest->items[above].key, true);
-	list->cursor = forest->items[item].key;
-	list->cursor_line = scene->list_height / 2;
-	list->touched = true;
+		state_unfold(state, forest->items[above].key);
+	cursor_to_key(state, scene, forest->items[item].key);
+}
+
+/* A root that would be summed up with others if the brief waits had not been unfolded. */
+static bool is_brief_root(const struct state *state, const struct forest_item *item)
+{
+	int64_t longest = item->wait > item->behind ? item->wait : item->behind;
+	return item->parent == FOREST_NONE && item->kind != FOREST_CYCLE && longest < state->status.interval;
 }
 
 static void fold_item(struct state *state, const struct scene *scene, uint32_t item, bool open)
@@ -81,12 +95,15 @@ static void fold_item(struct state *state, const struct scene *scene, uint32_t i
 		state_fold(state, at->key, open);
 	else if (at->parent != FOREST_NONE)
 		cursor_to_item(state, scene, at->parent);
+	else if (is_brief_root(state, at))
+		state_fold(state, ROW_KEY_NONE, false);
 }
 
 void state_fold_here(struct state *state, const struct scene *scene, enum action action)
 {
 	if (state->view != VIEW_TREE)
 		return;
+	state_rearrange(state);
 	if (action == ACTION_UNFOLD_ALL) {
 		state->unfolded_all = !state->unfolded_all;
 		state->fold_count = 0;
@@ -139,19 +156,9 @@ bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid
 	if (state->view == VIEW_TREE)
 		state_say(state, MESSAGE_NEWS, now, "%d neither waits nor blocks: shown among all sessions", (int)pid);
 	state_set_view(state, VIEW_SESSIONS);
-	struct list_state *list = state_list(state);
 	const struct session *at = &scene->frame->snapshot->sessions[session];
-	list->cursor = (struct row_key){ FOREST_SESSION, pid, at->id.backend_start };
-	list->cursor_line = scene->list_height / 2;
-	list->touched = true;
+	cursor_to_key(state, scene, (struct row_key){ FOREST_SESSION, pid, at->id.backend_start });
 	return true;
-}
-
-static bool item_found(const struct scene *scene, uint32_t item)
-{
-	uint32_t node = scene->forest->items[item].node;
-	uint32_t session = node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[node].session;
-	return session != SNAPSHOT_NO_INDEX && scene->found[session];
 }
 
 static bool search_tree(struct state *state, const struct scene *scene, bool forward)
@@ -161,7 +168,7 @@ static bool search_tree(struct state *state, const struct scene *scene, bool for
 		at = forward ? count - 1 : 0;
 	for (uint32_t step = 1; step <= count; step++) {
 		uint32_t item = (forward ? at + step : at + count - step) % count;
-		if (item_found(scene, item)) {
+		if (scene_item_is_found(scene, item)) {
 			cursor_to_item(state, scene, item);
 			return true;
 		}
@@ -175,8 +182,7 @@ static bool search_lines(struct state *state, const struct scene *scene, bool fo
 	uint32_t at = scene->cursor != SNAPSHOT_NO_INDEX ? scene->cursor : forward ? count - 1 : 0;
 	for (uint32_t step = 1; step <= count; step++) {
 		uint32_t line = (forward ? at + step : at + count - step) % count;
-		uint32_t session = scene_session_at(scene, line);
-		if (session != SNAPSHOT_NO_INDEX && scene->found[session]) {
+		if (scene_line_is_found(scene, line)) {
 			cursor_to_line(state, scene, line);
 			return true;
 		}
@@ -205,17 +211,16 @@ void state_search_on(struct state *state, const struct scene *scene, bool forwar
 void state_jump_to_found(struct state *state, const struct scene *scene, int64_t now)
 {
 	state->search_jump = false;
-	uint32_t session = scene_cursor_session(scene);
-	if (session != SNAPSHOT_NO_INDEX && scene->found && scene->found[session])
+	if (scene_line_is_found(scene, scene->cursor))
 		return;
 	state_search_on(state, scene, true, now);
 }
 
 void state_set_view(struct state *state, enum view view)
 {
+	state->details = false;
 	if (state->view == view)
 		return;
 	ghosts_clear(&state->ghosts);
 	state->view = view;
-	state->details = false;
 }

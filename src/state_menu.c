@@ -17,12 +17,14 @@ static void menu_add(struct menu *menu, const char *item)
 void state_open_sort_menu(struct state *state)
 {
 	const struct column *current = state->lists[state->view].order.column;
+	char item[MENU_ITEM_SIZE];
 	state->menu = (struct menu){ .kind = MENU_SORT };
 	menu_add(&state->menu, default_order);
 	for (int i = 0; i < COLUMN_COUNT; i++) {
 		if (&columns[i] == current)
 			state->menu.cursor = state->menu.count;
-		menu_add(&state->menu, columns[i].help);
+		snprintf(item, sizeof item, "%-11s  %s", columns[i].name, columns[i].help);
+		menu_add(&state->menu, item);
 	}
 }
 

@@ -6,6 +6,14 @@
 
 #include "pglocktop/state.h"
 
+/* state.c */
+/* The row that the person chose and that no ghost may leave; ROW_KEY_NONE: none. */
+struct row_key state_held_key(const struct state *state);
+
+/* What the person decided about one row; state_unfold takes back that it is folded. */
+void state_fold(struct state *state, struct row_key key, bool open);
+void state_unfold(struct state *state, struct row_key key);
+
 /* state_list.c: the cursor and the folds. */
 void state_move(struct state *state, const struct scene *scene, enum action action);
 void state_fold_here(struct state *state, const struct scene *scene, enum action action);
@@ -22,10 +30,9 @@ void state_sort_step(struct state *state, int step);
 void state_sort_invert(struct state *state);
 void state_apply_filter(struct state *state, const char *terms);
 
-/* How long keys are swallowed after a question that no key closed, or one that was answered with too many. */
-enum { STATE_SWALLOW_TIME = 500 * 1000 };
-
 /* state_signal.c: asking, and what is answered. */
+/* Keys that were meant for a question go nowhere for a while. */
+void state_swallow(struct state *state, int64_t now);
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
 

@@ -1,7 +1,7 @@
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
-enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10 };
+enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10, SWALLOW_TIME = 500 * 1000 };
 
 static const char *ghost_reason(const struct ghost *ghost)
 {
@@ -76,11 +76,12 @@ void state_ask(struct state *state, const struct scene *scene, enum signal_verb 
 	uint32_t session = SNAPSHOT_NO_INDEX;
 	bool frozen = state->frozen;
 	if (!may_ask(state, &err) || !pick_target(state, scene, &session, &err) ||
-	    !question_open(&state->question, verb, scene->frame, session, frozen, &err)) {
+	    !question_open(&state->question, verb, scene->frame, session, frozen, now, &err)) {
 		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
 		return;
 	}
 	state->message.kind = MESSAGE_NONE;
+	state->lists[state->view].touched = true;
 	if (frozen) {
 		state->frozen = false;
 		state_effect(state, EFFECT_COMMAND, NULL)->command.kind = COMMAND_THAW;
@@ -102,13 +103,18 @@ static void send_signal(struct state *state, const struct frame *frame, int64_t 
 		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
 }
 
+void state_swallow(struct state *state, int64_t now)
+{
+	state->swallow_until = now + SWALLOW_TIME;
+}
+
 void state_close_question(struct state *state, int64_t now, const char *reason)
 {
 	if (!question_is_open(&state->question))
 		return;
 	question_close(&state->question);
 	state_say(state, MESSAGE_ERROR, now, "%s", reason);
-	state->swallow_until = now + STATE_SWALLOW_TIME;
+	state_swallow(state, now);
 }
 
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
@@ -125,7 +131,7 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		break;
 	case QUESTION_PILE:
 		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
-		state->swallow_until = now + STATE_SWALLOW_TIME; /* the rest of it */
+		state_swallow(state, now); /* the rest of it */
 		break;
 	}
 }

@@ -8,7 +8,7 @@
 # With -c the two counts are appended to FILE, "PASSED FAILED"; without, the last line is "N passed, N failed".
 set -uo pipefail
 
-deadline=${TEST_TIMEOUT:-300} # seconds, for one program
+deadline=${TEST_TIMEOUT:-180} # seconds, for one program
 counts=
 if [ "${1:-}" = -c ]; then
     counts=$2

@@ -1,5 +1,7 @@
 #include "situation.h"
 
+#include "words.h"
+
 #include "pglocktop/column.h"
 
 #include <inttypes.h>
@@ -54,35 +56,6 @@ static bool read_start(struct reading *reading, const char *text, int64_t *start
 	return true;
 }
 
-/* Cuts a line in place; a word in double quotes may hold blanks, also after KEY=. */
-static void cut_words(struct reading *reading, char *at)
-{
-	reading->word_count = 0;
-	for (;;) {
-		at += strspn(at, " \t");
-		if (*at == '\0' || *at == '#' || reading->word_count == WORDS_MAX)
-			return;
-		char *word = reading->words[reading->word_count++] = at;
-		bool quoted = false;
-		for (; *at && (quoted || (*at != ' ' && *at != '\t')); at++) {
-			if (*at == '"')
-				quoted = !quoted;
-			else
-				*word++ = *at;
-		}
-		if (*at)
-			at++;
-		*word = '\0';
-	}
-}
-
-/* The value of KEY=VALUE, NULL when the word is another. */
-static const char *value_of(const char *word, const char *key)
-{
-	size_t length = strlen(key);
-	return strncmp(word, key, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
-}
-
 static const char *database_of(uint32_t datid)
 {
 	return datid == 1 ? "shop" : datid == 2 ? "crm" : NULL;
@@ -92,12 +65,48 @@ static bool read_server(struct reading *reading)
 {
 	struct server_info *server = &reading->snapshot->server;
 	for (int i = 1; i < reading->word_count; i++) {
-		const char *timeout = value_of(reading->words[i], "deadlock_timeout");
-		if (!timeout)
-			server->version_num = atoi(reading->words[i]);
-		else if (!situation_age(timeout, &server->deadlock_timeout))
-			return err_set(reading->err, "no age: %s", timeout);
+		const char *word = reading->words[i], *value;
+		bool understood = true;
+		if ((value = word_value(word, "deadlock_timeout")))
+			understood = situation_age(value, &server->deadlock_timeout);
+		else if ((value = word_value(word, "lag")))
+			understood = server->in_recovery = situation_age(value, &server->replay_lag);
+		else if ((value = word_value(word, "host")))
+			server->host = value;
+		else if ((value = word_value(word, "slots")))
+			server->slots_for_all = atoi(value);
+		else if ((value = word_value(word, "deadlocks")))
+			reading->snapshot->deadlocks = atoi(value);
+		else if (strcmp(word, "pooled") == 0)
+			server->pooled = true;
+		else
+			understood = (server->version_num = atoi(word)) > 0;
+		if (!understood)
+			return err_set(reading->err, "server: %s", word);
 	}
+	return true;
+}
+
+static bool read_role(struct reading *reading)
+{
+	struct role_info *role = &reading->snapshot->role;
+	*role = (struct role_info){ .name = reading->words[1], .known = true };
+	for (int i = 2; i < reading->word_count; i++) {
+		const char *word = reading->words[i];
+		role->superuser |= strcmp(word, "superuser") == 0;
+		role->sees_all |= strcmp(word, "sees") == 0;
+		role->signals_others |= strcmp(word, "signals") == 0;
+		role->known &= strcmp(word, "unknown") != 0;
+	}
+	return true;
+}
+
+static bool read_taken(struct reading *reading)
+{
+	int64_t age;
+	if (!situation_age(reading->words[1], &age))
+		return err_set(reading->err, "no age: %s", reading->words[1]);
+	reading->snapshot->taken_at = SITUATION_TIME + age;
 	return true;
 }
 
@@ -125,9 +134,10 @@ static bool read_state(struct session *session, const char *word)
 	static const struct {
 		const char *word;
 		enum session_state state;
-	} states[] = { { "active", SESSION_ACTIVE }, { "idle", SESSION_IDLE },
-		       { "hidden", SESSION_HIDDEN }, { "intxn", SESSION_IDLE_IN_TRANSACTION },
-		       { "none", SESSION_NO_STATE }, { "aborted", SESSION_IDLE_IN_TRANSACTION_ABORTED } };
+	} states[] = { { "active", SESSION_ACTIVE },	{ "idle", SESSION_IDLE },
+		       { "hidden", SESSION_HIDDEN },	{ "intxn", SESSION_IDLE_IN_TRANSACTION },
+		       { "none", SESSION_NO_STATE },	{ "aborted", SESSION_IDLE_IN_TRANSACTION_ABORTED },
+		       { "disabled", SESSION_DISABLED } };
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
 		if (strcmp(states[i].word, word) == 0) {
 			session->state = states[i].state;
@@ -137,27 +147,62 @@ static bool read_state(struct session *session, const char *word)
 	return false;
 }
 
+static bool read_may(struct session *session, const char *word)
+{
+	static const struct {
+		const char *word;
+		enum session_may may;
+	} known[] = { { "own", MAY_NOT_OWN },	      { "superuser", MAY_NOT_SUPERUSER },
+		      { "member", MAY_NOT_MEMBER },   { "noid", MAY_NOT_NO_IDENTITY },
+		      { "unknown", MAY_NOT_UNKNOWN }, { "auxiliary", MAY_NOT_AUXILIARY } };
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (strcmp(known[i].word, word) != 0)
+			continue;
+		session->may = known[i].may;
+		if (session->may == MAY_NOT_NO_IDENTITY)
+			session->id.backend_start = WHEN_NONE;
+		return true;
+	}
+	return false;
+}
+
+/* TYPE/EVENT */
+static void read_event(struct reading *reading, struct session *session, const char *word)
+{
+	const char *slash = strchr(word, '/');
+	session->wait_event_type = arena_bytes(reading->arena, word, slash ? (size_t)(slash - word) : strlen(word));
+	session->wait_event = slash ? slash + 1 : "";
+}
+
 static bool read_session_word(struct reading *reading, struct session *session, const char *word)
 {
 	const char *value;
-	if ((value = value_of(word, "type")))
-		session->backend_type = value;
-	else if ((value = value_of(word, "leader")))
+	if ((value = word_value(word, "may")))
+		return read_may(session, value) || err_set(reading->err, "may=%s", value);
+	if ((value = word_value(word, "type")))
+		session->backend_type = value, session->is_client = strcmp(value, "client backend") == 0;
+	else if ((value = word_value(word, "leader")))
 		session->leader_pid = atoi(value);
-	else if ((value = value_of(word, "user")))
+	else if ((value = word_value(word, "user")))
 		session->user = value;
-	else if ((value = value_of(word, "app")))
+	else if ((value = word_value(word, "app")))
 		session->application = value;
-	else if ((value = value_of(word, "database")))
+	else if ((value = word_value(word, "client")))
+		session->client = value;
+	else if ((value = word_value(word, "event")))
+		read_event(reading, session, value);
+	else if ((value = word_value(word, "database")))
 		session->datid = strcmp(value, "crm") == 0 ? 2 : 1;
-	else if ((value = value_of(word, "query_id")))
+	else if ((value = word_value(word, "query_id")))
 		session->has_query_id = true, session->query_id = atoll(value);
-	else if ((value = value_of(word, "start")))
+	else if ((value = word_value(word, "start")))
 		return read_start(reading, value, &session->id.backend_start);
-	else if ((value = value_of(word, "xact")))
+	else if ((value = word_value(word, "xact")))
 		return read_start(reading, value, &session->xact_start);
-	else if ((value = value_of(word, "query")))
+	else if ((value = word_value(word, "query")))
 		return read_start(reading, value, &session->query_start);
+	else if ((value = word_value(word, "change")))
+		return read_start(reading, value, &session->state_change);
 	else if (!read_state(session, word))
 		session->query = word;
 	return true;
@@ -211,7 +256,7 @@ static bool read_column(struct locktag *tag, const char *word)
 		{ "objsubid", LOCKTAG_HAS_OBJSUBID, NULL, &tag->objsubid },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		const char *value = value_of(word, known[i].name);
+		const char *value = word_value(word, known[i].name);
 		if (!value)
 			continue;
 		tag->columns |= known[i].column;
@@ -229,7 +274,7 @@ static bool read_tag(struct reading *reading, struct locktag *tag, int first)
 	tag->type = reading->words[first];
 	tag->kind = locktag_kind_parse(tag->type);
 	for (int i = first + 1; i < reading->word_count; i++) {
-		const char *vxid = value_of(reading->words[i], "vxid");
+		const char *vxid = word_value(reading->words[i], "vxid");
 		if (vxid) {
 			tag->virtualxid = vxid;
 			tag->columns |= LOCKTAG_HAS_VIRTUALXID;
@@ -244,7 +289,7 @@ static bool read_lock(struct reading *reading)
 {
 	if (reading->word_count < 5)
 		return err_set(reading->err, "lock: WHO MODE HOW TYPE …");
-	const char *who = reading->words[1], *how = reading->words[3], *age = value_of(how, "waits");
+	const char *who = reading->words[1], *how = reading->words[3], *age = word_value(how, "waits");
 	struct lock lock = { .session = SNAPSHOT_NO_INDEX, .prepared = SNAPSHOT_NO_INDEX, .waitstart = WHEN_NONE };
 	char mode[64];
 	int length = snprintf(mode, sizeof mode, "%sLock", reading->words[2]);
@@ -277,7 +322,7 @@ static bool read_answer(struct reading *reading)
 	answer->pid = atoi(reading->words[1]);
 	answer->blockers = blockers;
 	for (int i = 2; i < reading->word_count; i++) {
-		const char *after = value_of(reading->words[i], "after");
+		const char *after = word_value(reading->words[i], "after");
 		if (!after)
 			blockers[answer->blocker_count++] = atoi(reading->words[i]);
 		else if (!read_start(reading, after, &answer->after))
@@ -292,8 +337,8 @@ static bool read_outline(struct reading *reading)
 	struct outline_options *options = &reading->situation->options;
 	options->whole = false;
 	for (int i = 1; i < reading->word_count; i++) {
-		const char *height = value_of(reading->words[i], "height"),
-			   *brief = value_of(reading->words[i], "brief");
+		const char *height = word_value(reading->words[i], "height"),
+			   *brief = word_value(reading->words[i], "brief");
 		if (height)
 			options->height = (uint32_t)atoi(height);
 		else if (!brief || !situation_age(brief, &options->brief))
@@ -340,22 +385,37 @@ static bool read_choice(struct reading *reading)
 	return true;
 }
 
+/* A line about FIRST..LAST is one about each. */
+static bool read_each(struct reading *reading, bool (*read)(struct reading *reading))
+{
+	int first, last;
+	if (sscanf(reading->words[1], "%d..%d", &first, &last) != 2)
+		return read(reading);
+	for (int pid = first; pid <= last; pid++) {
+		reading->words[1] = arena_printf(reading->arena, "%d", pid);
+		if (!read(reading))
+			return false;
+	}
+	return true;
+}
+
 static bool read_line(struct reading *reading)
 {
 	static const struct {
 		const char *word;
 		bool (*read)(struct reading *reading);
 	} verbs[] = {
-		{ "server", read_server },     { "relation", read_relation }, { "session", read_session },
-		{ "prepared", read_prepared }, { "lock", read_lock },	      { "answer", read_answer },
-		{ "outline", read_outline },   { "sort", read_sort },	      { "fold", read_choice },
-		{ "unfold", read_choice },     { "keep", read_choice },	      { "match", read_choice },
+		{ "server", read_server },     { "role", read_role },	    { "taken", read_taken },
+		{ "relation", read_relation }, { "session", read_session }, { "prepared", read_prepared },
+		{ "lock", read_lock },	       { "answer", read_answer },   { "outline", read_outline },
+		{ "sort", read_sort },	       { "fold", read_choice },	    { "unfold", read_choice },
+		{ "keep", read_choice },       { "match", read_choice },
 	};
 	if (reading->word_count == 0)
 		return true;
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(verbs[i].word, reading->words[0]) == 0 && reading->word_count > 1)
-			return verbs[i].read(reading);
+			return read_each(reading, verbs[i].read);
 	return err_set(reading->err, "not understood: %s", reading->words[0]);
 }
 
@@ -425,12 +485,20 @@ bool situation_read(struct situation *situation, const char *text, struct err *e
 		.situation = situation, .snapshot = snapshot, .arena = &situation->frame->arena, .err = err
 	};
 	snapshot->taken_at = SITUATION_TIME;
-	snapshot->server.version_num = 160004;
-	snapshot->server.database = "shop";
-	snapshot->server.deadlock_timeout = WHEN_SECOND;
+	snapshot->server = (struct server_info){ .host = "prod-db1",
+						 .port = 5432,
+						 .database = "shop",
+						 .version_num = 160004,
+						 .version = "16.4",
+						 .replay_lag = WHEN_NONE,
+						 .deadlock_timeout = WHEN_SECOND,
+						 .slots_for_all = 497 };
+	snapshot->role = (struct role_info){ "dba", false, true, true, true };
+	snapshot->cost.server = 3000;
+	snapshot->source_started_at = SITUATION_TIME;
 	while (*text && strncmp(text, "----", 4) != 0) {
 		size_t length = strcspn(text, "\n");
-		cut_words(&reading, arena_bytes(reading.arena, text, length));
+		reading.word_count = words_cut(arena_bytes(reading.arena, text, length), reading.words, WORDS_MAX);
 		if (!read_line(&reading)) {
 			frame_free(situation->frame);
 			return false;

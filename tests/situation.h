@@ -2,7 +2,9 @@
  * situation.h - a lock situation as a few lines of text, for tests: read into a frame, with what the outline is asked
  * for.
  *
- *     server VERSION_NUM [deadlock_timeout=AGE]
+ *     server [VERSION_NUM] [deadlock_timeout=AGE] [host=] [slots=] [lag=AGE] [deadlocks=] [pooled]
+ *     role NAME [superuser] [sees] [signals] [unknown]
+ *     taken AGE
  *     relation DATABASE OID KIND NAME [TABLE]
  *     session PID [STATE] [KEY=VALUE …] ["QUERY"]
  *     prepared XID GID AGE
@@ -11,11 +13,13 @@
  *     outline height=N [brief=AGE]     sort COLUMN asc|desc
  *     fold KEY · unfold KEY · keep KEY · match PID
  *
- * STATE: active (the default) idle intxn aborted hidden none. Keys of a session: type leader user app database start
- * xact query (ages) query_id. WHO: a pid, or 2pc/VIRTUALTRANSACTION. MODE without its "Lock". COLUMN as in pg_locks,
- * or db rel xid vxid for short. KEY: a pid, cycle/PID, 2pc/XID or brief. An AGE is "1h", "4m58s", "250ms" before the
- * snapshot was taken. A word in double quotes may hold blanks. "#" begins a comment; a line "----" ends the situation.
- * Database 1 is "shop", which the snapshot's connection is to, database 2 "crm".
+ * STATE: active (the default) idle intxn aborted hidden disabled none. Keys of a session: type leader user app database
+ * client event (TYPE/EVENT), start xact query change (ages), query_id, may (own superuser member noid auxiliary
+ * unknown). WHO: a pid, or 2pc/VIRTUALTRANSACTION; FIRST..LAST: one line for each. MODE without its "Lock". COLUMN as
+ * in pg_locks, or db rel xid vxid for short. KEY: a pid, cycle/PID, 2pc/XID or brief. An AGE is "1h", "4m58s", "250ms"
+ * before SITUATION_TIME, which is when the snapshot was taken unless `taken` says so much later. A word in double
+ * quotes may hold blanks, and bytes as \xHH. "#" begins a comment; a line "----" ends the situation. Database 1 is
+ * "shop", which the snapshot's connection is to, database 2 "crm".
  */
 #ifndef SITUATION_H
 #define SITUATION_H
@@ -25,7 +29,7 @@
 
 enum { SITUATION_LIST = 32 };
 
-/* When every snapshot of a situation was taken. */
+/* 2025-05-08 06:13:20 UTC */
 #define SITUATION_TIME (INT64_C(800000000) * WHEN_SECOND)
 
 struct situation {

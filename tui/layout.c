@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { NARROW = 120, WIDE = 160, MINIMAL = 60 };
+enum { MINIMAL = 60, NARROW = 120, WIDE = 160, ROOMY = 200 };
 
 /* By view and width: the columns, QUERY last, where there is one. */
 static const enum column_id tree_minimal[] = { COLUMN_SESSION, COLUMN_STATE };
@@ -51,7 +51,7 @@ static int query_lines(const struct state *state)
 		return 0;
 	if (state->wrap)
 		return state->height / 4 < 8 ? state->height / 4 : 8;
-	return state->width < NARROW;
+	return state->width < NARROW || (state->width >= WIDE && state->width < ROOMY);
 }
 
 static void layout_rows(struct layout *layout, const struct state *state)
@@ -75,61 +75,107 @@ int layout_list_height(const struct state *state)
 	return layout.list_height;
 }
 
-/* A column of names that says the same on every line of the list goes into the header. */
-static bool is_uniform(const struct column *column, const struct scene *scene)
+static const char *session_name(const struct session *session, enum column_id column)
 {
-	struct strbuf first = STRBUF_INIT, text = STRBUF_INIT;
-	bool same = true, any = false;
-	if (column->id != COLUMN_USER && column->id != COLUMN_DATABASE && column->id != COLUMN_CLIENT)
-		return false;
-	for (uint32_t i = 0; same && i < scene->line_count; i++) {
-		uint32_t session = scene_session_at(scene, i);
-		if (session == SNAPSHOT_NO_INDEX)
-			continue;
-		struct column_row row = column_row_of_session(scene->frame, session);
-		strbuf_reset(&text);
-		column_format(column, &row, true, &text);
-		if (any)
-			same = strcmp(first.text, text.text) == 0;
-		else
-			strbuf_add_string(&first, text.text);
-		any = true;
-	}
-	strbuf_release(&first);
-	strbuf_release(&text);
-	return any && same;
+	if (column == COLUMN_USER)
+		return session->user;
+	return column == COLUMN_DATABASE ? session->database : session->client;
 }
 
-/* What is left over, or lacking, is the query's; without one the session's and the object's. */
+/* What a row says in the column, NULL: nothing. `none`: it has no such thing at all. */
+static const char *row_name(const struct scene *scene, uint32_t index, enum column_id column, bool *none)
+{
+	const struct snapshot *snapshot = scene->frame->snapshot;
+	const struct graph_node *node = scene->forest ? &scene->frame->graph->nodes[index] : NULL;
+	uint32_t session = node ? node->session : scene_session_at(scene, index);
+	*none = false;
+	if (session != SNAPSHOT_NO_INDEX)
+		return session_name(&snapshot->sessions[session], column);
+	if (node && node->prepared != SNAPSHOT_NO_INDEX && column != COLUMN_CLIENT) {
+		const struct prepared *prepared = &snapshot->prepared[node->prepared];
+		return column == COLUMN_USER ? prepared->owner : prepared->database;
+	}
+	*none = true;
+	return NULL;
+}
+
+/*
+ * The name that a column has throughout, NULL: it has not. The rows of the whole tree count, also those folded away:
+ * else columns would come and go with each fold.
+ */
+static const char *uniform_name(const struct scene *scene, enum column_id column)
+{
+	uint32_t count = scene->forest ? scene->frame->graph->node_count : scene->line_count;
+	const char *first = NULL;
+	bool none;
+	if (column != COLUMN_USER && column != COLUMN_DATABASE && column != COLUMN_CLIENT)
+		return NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = row_name(scene, i, column, &none);
+		if (none)
+			continue;
+		if (!name || !*name || (first && first != name && strcmp(first, name) != 0))
+			return NULL;
+		first = name;
+	}
+	return first;
+}
+
+static struct layout_column *find_column(struct layout *layout, enum column_id id)
+{
+	for (int i = 0; i < layout->column_count; i++)
+		if (layout->columns[i].column->id == id)
+			return &layout->columns[i];
+	return NULL;
+}
+
+/* Takes what is lacking from a column, but not all of it; what is still lacking. */
+static int shrink(struct layout_column *column, int lacking, int least)
+{
+	int spare = column ? column->width - least : 0;
+	int taken = spare <= 0 ? 0 : spare < lacking ? spare : lacking;
+	if (column)
+		column->width -= taken;
+	return lacking - taken;
+}
+
+static int least_of(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* Much room is the query's, but longer names and objects get some of it. */
+static void share_with_query(struct layout *layout, struct layout_column *query, struct layout_column *last, int room)
+{
+	int extra = room > 40 ? (room - 40) / 5 : 0;
+	find_column(layout, COLUMN_SESSION)->width += least_of(extra, 8);
+	last->width += least_of(extra, 12);
+	query->width = room - least_of(extra, 8) - least_of(extra, 12);
+	if (query->width < 0)
+		query->width = 0;
+}
+
+/* The widths of the columns that take what is left over, or give what is lacking. */
 static void layout_share(struct layout *layout, int width)
 {
-	int used = 1, flexible = 0;
-	struct layout_column *object = NULL, *session = NULL, *query = NULL;
-	for (int i = 0; i < layout->column_count; i++) {
-		struct layout_column *at = &layout->columns[i];
-		used += at->width + 1;
-		if (at->column->id == COLUMN_SESSION)
-			session = at;
-		else if (at->column->id == COLUMN_OBJECT || at->column->id == COLUMN_WAIT_EVENT)
-			object = at;
-		else if (at->column->id == COLUMN_QUERY)
-			query = at;
-	}
-	flexible = width - used + 1;
-	if (query && session && object && flexible > 40) {
-		int extra = (flexible - 40) / 5;
-		session->width += extra < 8 ? extra : 8;
-		object->width += extra < 12 ? extra : 12;
-		flexible -= (extra < 8 ? extra : 8) + (extra < 12 ? extra : 12);
-	}
+	struct layout_column *session = find_column(layout, COLUMN_SESSION), *state = find_column(layout, COLUMN_STATE);
+	struct layout_column *query = find_column(layout, COLUMN_QUERY), *last = find_column(layout, COLUMN_OBJECT);
+	int room = width;
+	if (!last)
+		last = find_column(layout, COLUMN_WAIT_EVENT);
+	for (int i = 0; i < layout->column_count; i++)
+		room -= layout->columns[i].width + 1;
 	if (query) {
-		query->width = flexible > 0 ? flexible : 0;
-	} else if (session && object) {
-		int share = flexible > 0 ? flexible / 3 : 0;
-		session->width += share;
-		object->width += flexible - share;
-	} else if (session) {
-		session->width += flexible;
+		share_with_query(layout, query, last, room);
+	} else if (room < 0) {
+		int lacking = shrink(last, -room, 12);
+		lacking = shrink(session, lacking, 16);
+		lacking = shrink(state, lacking, 0);
+		shrink(session, lacking, 0);
+	} else {
+		session->width += last ? room / 3 : room;
+		if (last)
+			last->width += room - room / 3;
 	}
 }
 
@@ -138,8 +184,9 @@ static void layout_columns(struct layout *layout, const struct state *state, con
 	const struct column_set *set = column_set_for(state->view, state->width);
 	for (size_t i = 0; i < set->count; i++) {
 		const struct column *column = &columns[set->ids[i]];
-		if (scene && state->width >= WIDE && is_uniform(column, scene))
-			layout->uniform[layout->uniform_count++] = column;
+		const char *uniform = scene && state->width >= WIDE ? uniform_name(scene, column->id) : NULL;
+		if (uniform)
+			layout->uniform[layout->uniform_count++] = (struct layout_uniform){ column, uniform };
 		else
 			layout->columns[layout->column_count++] = (struct layout_column){ column, 0, column->width };
 	}

@@ -11,6 +11,11 @@ struct layout_column {
 	int x, width;
 };
 
+struct layout_uniform {
+	const struct column *column;
+	const char *value; /* hostile */
+};
+
 struct layout {
 	int header_lines; /* from the top: 1 or 2 */
 	int titles_y; /* -1: there is no room */
@@ -19,7 +24,7 @@ struct layout {
 	int foot_y;
 	struct layout_column columns[COLUMN_COUNT];
 	int column_count;
-	const struct column *uniform[COLUMN_COUNT]; /* left out: one value throughout, told in the header */
+	struct layout_uniform uniform[COLUMN_COUNT]; /* left out: one value throughout, told in the header */
 	int uniform_count;
 };
 

@@ -67,4 +67,11 @@ void text_add_inert(struct charset charset, const char *text, struct strbuf *out
 int text_wrap(struct charset charset, const char *text, int width, int limit,
 	      void (*line)(void *context, const char *text), void *context);
 
+/*
+ * The same for a sentence: the text's own line ends are blanks. Whatever is put together from names is a sentence, else
+ * a name with a line end in it could feign a line of ours.
+ */
+int text_wrap_sentence(struct charset charset, const char *text, int width, int limit,
+		       void (*line)(void *context, const char *text), void *context);
+
 #endif

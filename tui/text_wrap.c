@@ -91,8 +91,8 @@ static void wrap_line(struct wrapper *wrapper, struct glyph_reader *reader)
 	struct glyph glyph;
 	start_line(wrapper);
 	while (wrapper->count < LINES_COUNTED) {
-		bool tab = reader->pending_used == reader->pending_length && reader->next < reader->end &&
-			   *reader->next == '\t';
+		bool tab = !reader->one_line && reader->pending_used == reader->pending_length &&
+			   reader->next < reader->end && *reader->next == '\t';
 		if (!text_next_glyph(reader, &glyph))
 			break;
 		if (tab)
@@ -107,6 +107,18 @@ static void wrap_line(struct wrapper *wrapper, struct glyph_reader *reader)
 		length--;
 	strbuf_truncate(&wrapper->text, length);
 	give_line(wrapper, length);
+}
+
+int text_wrap_sentence(struct charset charset, const char *text, int width, int limit,
+		       void (*line)(void *context, const char *text), void *context)
+{
+	struct wrapper wrapper = { .width = width < 1 ? 1 : width, .limit = limit, .line = line, .context = context };
+	wrapper.text = (struct strbuf)STRBUF_INIT;
+	struct glyph_reader reader = { .next = text, .end = text + strlen(text), .charset = charset };
+	reader.one_line = true;
+	wrap_line(&wrapper, &reader);
+	strbuf_release(&wrapper.text);
+	return wrapper.count;
 }
 
 int text_wrap(struct charset charset, const char *text, int width, int limit,

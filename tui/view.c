@@ -30,13 +30,13 @@ static bool draw_list_with_question(struct canvas *canvas, const struct view_con
 	return true;
 }
 
-static bool draw_details_with_question(struct canvas *canvas, const struct view_context *context)
+static bool draw_details_with_question(struct canvas *canvas, const struct view_context *context, uint32_t *last_top)
 {
 	int height = view_question_height(context, canvas->width);
 	int top = context->layout.foot_y - height;
 	if (top < 2)
 		return false;
-	view_draw_details(canvas, context, top);
+	*last_top = view_draw_details(canvas, context, top);
 	view_draw_question(canvas, context, top);
 	return true;
 }
@@ -49,7 +49,7 @@ struct query_lines {
 static void draw_query_line(void *context, const char *text)
 {
 	struct query_lines *lines = context;
-	canvas_put(lines->canvas, lines->y++, 1, -1, STYLE_DIM, text);
+	canvas_put(lines->canvas, lines->y++, 1, -1, STYLE_NORMAL, text);
 }
 
 static void draw_query(struct canvas *canvas, const struct view_context *context)
@@ -65,49 +65,64 @@ static void draw_query(struct canvas *canvas, const struct view_context *context
 		struct query_lines lines = { canvas, layout->query_y };
 		text_wrap(canvas->charset, text.text, canvas->width - 2, layout->query_lines, draw_query_line, &lines);
 	} else {
-		canvas_put_cut(canvas, layout->query_y, 1, -1, STYLE_DIM, text.text);
+		canvas_put_cut(canvas, layout->query_y, 1, -1, STYLE_NORMAL, text.text);
 	}
 	strbuf_release(&text);
 }
 
-static bool draw_body(struct canvas *canvas, const struct view_context *context)
+/* Why there is nothing to be seen. */
+static void draw_empty(struct canvas *canvas, const struct view_context *context)
 {
 	const struct state *state = context->state;
-	bool asking = state->question.stage > QUESTION_WANTED;
-	if (state->details) {
-		if (asking)
-			return draw_details_with_question(canvas, context);
-		view_draw_details(canvas, context, context->layout.foot_y);
-		return true;
-	}
-	if (context->scene->nobody_waits && state->view == VIEW_TREE && !asking) {
-		view_draw_quiet(canvas, context);
-		return true;
-	}
+	bool filtered = state->filter[0] || state->user_term[0] || state->minimum_age > 0;
+	if (context->scene->line_count == 0)
+		canvas_put_cut(canvas, context->layout.list_y, 1, -1, STYLE_NORMAL,
+			       filtered ? "Nothing matches: f changes the filter, u the user, a the age."
+					: "There is nothing to show.");
+}
+
+static bool draw_list(struct canvas *canvas, const struct view_context *context)
+{
+	const struct layout *layout = &context->layout;
 	view_draw_titles(canvas, context);
-	if (asking)
+	if (context->state->question.stage > QUESTION_WANTED)
 		return draw_list_with_question(canvas, context);
-	view_draw_list(canvas, context, context->layout.list_y, context->layout.list_height, context->scene->top);
+	view_draw_list(canvas, context, layout->list_y, layout->list_height, context->scene->top);
+	draw_empty(canvas, context);
 	draw_query(canvas, context);
 	return true;
 }
 
-bool view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now)
+static void draw_body(struct canvas *canvas, const struct view_context *context, struct view_drawn *drawn)
+{
+	const struct state *state = context->state;
+	bool asking = state->question.stage > QUESTION_WANTED;
+	if (state->details && asking)
+		drawn->question_fits = draw_details_with_question(canvas, context, &drawn->last_top);
+	else if (state->details)
+		drawn->last_top = view_draw_details(canvas, context, context->layout.foot_y);
+	else if (context->scene->nobody_waits && state->view == VIEW_TREE && !asking)
+		view_draw_quiet(canvas, context);
+	else
+		drawn->question_fits = draw_list(canvas, context);
+}
+
+struct view_drawn view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now)
 {
 	struct view_context context = { .state = state, .scene = scene, .now = now };
-	bool fits = true;
+	struct view_drawn drawn = { .question_fits = true };
 	layout_make(&context.layout, state, scene);
 	canvas_clear(canvas);
 	if (state->help) {
-		view_draw_help(canvas, &context);
+		drawn.last_top = view_draw_help(canvas, &context);
 		view_draw_foot(canvas, &context);
-		return true;
+		return drawn;
 	}
 	view_draw_header(canvas, &context);
 	if (scene)
-		fits = draw_body(canvas, &context);
+		draw_body(canvas, &context, &drawn);
 	if (state->menu.kind != MENU_NONE)
 		view_draw_menu(canvas, &context);
 	view_draw_foot(canvas, &context);
-	return fits;
+	return drawn;
 }

@@ -16,19 +16,24 @@ struct view_context {
 	int64_t now; /* when_monotonic() */
 };
 
-/*
- * Draws the whole screen; the canvas has the state's size. False when a question is open and did not fit whole: then
- * it must be closed, since nobody may be asked what they cannot read.
- */
-bool view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now);
+struct view_drawn {
+	bool question_fits; /* false: one is open and must be closed, since nobody may be asked what they cannot read */
+	uint32_t last_top; /* the last line that help or details can be scrolled to */
+};
+
+/* Draws the whole screen; the canvas has the state's size. */
+struct view_drawn view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now);
+
+/* Whether what is shown is late, so that all of it is dimmed. */
+bool view_is_dim(const struct view_context *context);
 
 /* The parts. */
 void view_draw_header(struct canvas *canvas, const struct view_context *context);
 void view_draw_titles(struct canvas *canvas, const struct view_context *context);
 void view_draw_list(struct canvas *canvas, const struct view_context *context, int y, int height, uint32_t top);
 void view_draw_quiet(struct canvas *canvas, const struct view_context *context);
-void view_draw_details(struct canvas *canvas, const struct view_context *context, int height);
-void view_draw_help(struct canvas *canvas, const struct view_context *context);
+uint32_t view_draw_details(struct canvas *canvas, const struct view_context *context, int height); /* last_top */
+uint32_t view_draw_help(struct canvas *canvas, const struct view_context *context); /* last_top */
 void view_draw_menu(struct canvas *canvas, const struct view_context *context);
 void view_draw_foot(struct canvas *canvas, const struct view_context *context);
 
@@ -40,7 +45,7 @@ void view_draw_question(struct canvas *canvas, const struct view_context *contex
 struct segment {
 	char text[640]; /* hostile; "": left out */
 	enum style style;
-	int rank; /* 0: always there, cut if it must be */
+	int rank; /* 0: always there; the first of a line is cut if it must be */
 	bool right; /* flush right, after all others */
 };
 

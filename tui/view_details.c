@@ -29,7 +29,16 @@ static void page_add(struct page *page, enum style style, int indent, const char
 {
 	page->style = style;
 	page->indent = indent;
-	text_wrap(page->canvas->charset, text, page->canvas->width - indent - 1, MOST_LINES_EACH, page_line, page);
+	text_wrap_sentence(page->canvas->charset, text, page->canvas->width - indent - 1, MOST_LINES_EACH, page_line,
+			   page);
+}
+
+/* A text with lines of its own. */
+static void page_add_text(struct page *page, const char *text)
+{
+	page->style = STYLE_NORMAL;
+	page->indent = BODY_INDENT;
+	text_wrap(page->canvas->charset, text, page->canvas->width - BODY_INDENT - 1, MOST_LINES_EACH, page_line, page);
 }
 
 static void page_gap(struct page *page)
@@ -68,7 +77,8 @@ static void page_who(struct page *page, const struct snapshot *snapshot, const s
 		     struct strbuf *text)
 {
 	char id[IDENTITY_TEXT_SIZE];
-	strbuf_printf(text, "%d %s  %s@%s", (int)session->id.pid, session->application ? session->application : "",
+	bool named = session->application && *session->application;
+	strbuf_printf(text, "%d%s%s  %s@%s", (int)session->id.pid, named ? " " : "", named ? session->application : "",
 		      session->user ? session->user : "?", session->database ? session->database : "?");
 	if (session->client)
 		strbuf_printf(text, "  %s", session->client);
@@ -237,26 +247,34 @@ static void page_unwanted(struct page *page, const struct frame *frame, uint32_t
 			  struct strbuf *text)
 {
 	const struct snapshot *snapshot = frame->snapshot;
-	struct strbuf list = STRBUF_INIT;
+	uint32_t list[MOST_FREE_LOCKS];
 	unsigned count = 0;
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		const struct lock *lock = &snapshot->locks[i];
 		if (lock->session != index || !lock->granted || is_contended(frame->graph, node, &lock->tag))
 			continue;
-		if (count++ >= MOST_FREE_LOCKS)
-			continue;
-		if (list.length)
-			strbuf_add_string(&list, "\n");
-		object_describe(snapshot, &lock->tag, &list);
-		strbuf_printf(&list, " %s", lockmode_short_name(lock->mode));
+		if (count++ < MOST_FREE_LOCKS)
+			list[count - 1] = i;
 	}
-	if (count > 0) {
-		page_gap(page);
-		strbuf_printf(text, "HOLDS, wanted by nobody: %u", count);
-		page_take(page, STYLE_STRONG, 1, text);
-		page_add(page, STYLE_NORMAL, BODY_INDENT, list.text);
+	if (count == 0)
+		return;
+	page_gap(page);
+	strbuf_printf(text, "HOLDS, wanted by nobody: %u", count);
+	page_take(page, STYLE_STRONG, 1, text);
+	for (unsigned i = 0; i < count && i < MOST_FREE_LOCKS; i++) {
+		object_describe(snapshot, &snapshot->locks[list[i]].tag, text);
+		strbuf_printf(text, " %s", lockmode_short_name(snapshot->locks[list[i]].mode));
+		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
 	}
-	strbuf_release(&list);
+	if (count > MOST_FREE_LOCKS)
+		page_add(page, STYLE_NORMAL, BODY_INDENT, "and others");
+}
+
+static const char *missing_query(const struct session *session)
+{
+	if (session->state == SESSION_HIDDEN)
+		return "? (this role may not see it: it takes pg_read_all_stats, as in pg_monitor)";
+	return session->state == SESSION_DISABLED ? "(its track_activities is off)" : "(none)";
 }
 
 static void page_query(struct page *page, const struct snapshot *snapshot, const struct session *session,
@@ -274,9 +292,10 @@ static void page_query(struct page *page, const struct snapshot *snapshot, const
 			strbuf_add_string(text, " ago; an earlier one may have taken the lock");
 	}
 	page_take(page, STYLE_STRONG, 1, text);
-	page_add(page, STYLE_NORMAL, BODY_INDENT,
-		 session->query ? session->query
-				: "? (this role may not see it: it takes pg_read_all_stats, as in pg_monitor)");
+	if (session->query)
+		page_add_text(page, session->query);
+	else
+		page_add(page, STYLE_NORMAL, BODY_INDENT, missing_query(session));
 }
 
 static void page_session(struct page *page, const struct view_context *context, uint32_t index, struct strbuf *text)
@@ -336,16 +355,20 @@ static int page_write(struct page *page, const struct view_context *context)
 	return page->line;
 }
 
-void view_draw_details(struct canvas *canvas, const struct view_context *context, int height)
+uint32_t view_draw_details(struct canvas *canvas, const struct view_context *context, int height)
 {
-	int y = context->layout.header_lines + (height > 12);
-	struct page page = { .canvas = canvas, .y = y, .height = height - y, .skip = INT32_MAX };
+	int y = context->layout.header_lines + 1;
+	struct page page = { .canvas = canvas, .y = y, .height = height > y ? height - y : 0, .skip = INT32_MAX };
 	/* Written twice: once to count the lines, so that one cannot scroll beyond the last. */
 	int lines = page_write(&page, context);
-	int last = lines > page.height ? lines - page.height : 0;
-	page.skip = context->state->details_top < (uint32_t)last ? (int)context->state->details_top : last;
+	int last_top = lines > page.height ? lines - page.height : 0;
+	page.skip = context->state->details_top < (uint32_t)last_top ? (int)context->state->details_top : last_top;
 	page_write(&page, context);
-	if (last > 0)
-		canvas_printf(canvas, y - 1 > 1 ? y - 1 : y, canvas->width > 20 ? canvas->width - 14 : 0, STYLE_DIM,
-			      "%4d-%d of %d", page.skip + 1, page.skip + page.height, lines);
+	if (last_top > 0)
+		canvas_printf(canvas, y - 1, 1, STYLE_DIM, "lines %d-%d of %d", page.skip + 1, page.skip + page.height,
+			      lines);
+	if (view_is_dim(context))
+		for (int line = y; line < height; line++)
+			canvas_restyle(canvas, line, 0, -1, STYLE_DIM);
+	return (uint32_t)last_top;
 }

@@ -81,10 +81,10 @@ static void count_line(void *context, const char *text)
 static void draw_overlay(struct canvas *canvas, enum style style, int y, const char *text)
 {
 	int most = canvas->height / 2 > 0 ? canvas->height / 2 : 1, width = canvas->width - 2;
-	int lines = text_wrap(canvas->charset, text, width, 0, count_line, NULL);
+	int lines = text_wrap_sentence(canvas->charset, text, width, 0, count_line, NULL);
 	lines = lines < most ? lines : most;
 	struct overlay overlay = { canvas, style, y - lines + 1 };
-	text_wrap(canvas->charset, text, width, lines, draw_overlay_line, &overlay);
+	text_wrap_sentence(canvas->charset, text, width, lines, draw_overlay_line, &overlay);
 }
 
 static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int y)
@@ -101,15 +101,27 @@ static void draw_prompt(struct canvas *canvas, const struct prompt *prompt, int 
 	x += canvas_put(canvas, y, x, -1, STYLE_NORMAL, text);
 	canvas->cursor_y = y;
 	canvas->cursor_x = x < canvas->width ? x : canvas->width - 1;
-	if (!prompt->complaint[0])
-		return;
-	draw_overlay(canvas, STYLE_ERROR, y - 1, prompt->complaint);
 	if (text == prompt->text && prompt->complaint_at < prompt->length) {
 		char before[sizeof prompt->text];
 		memcpy(before, text, prompt->complaint_at);
 		before[prompt->complaint_at] = '\0';
 		canvas_restyle(canvas, y, start + text_width(canvas->charset, before), 1, STYLE_ERROR);
 	}
+}
+
+static void draw_message(struct canvas *canvas, const struct message *message, int y)
+{
+	draw_overlay(canvas, message->kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE, y, message->text);
+}
+
+/* Whatever comes while a person types is said above what is typed. */
+static void draw_prompt_with_words(struct canvas *canvas, const struct state *state, int y)
+{
+	draw_prompt(canvas, &state->prompt, y);
+	if (state->prompt.complaint[0])
+		draw_overlay(canvas, STYLE_ERROR, y - 1, state->prompt.complaint);
+	else if (state->message.kind != MESSAGE_NONE)
+		draw_message(canvas, &state->message, y - 1);
 }
 
 void view_draw_foot(struct canvas *canvas, const struct view_context *context)
@@ -119,14 +131,15 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 	if (y < 0)
 		return;
 	canvas_fill(canvas, y, 0, -1, STYLE_HINT);
-	if (state->prompt.kind != PROMPT_NONE) {
-		draw_prompt(canvas, &state->prompt, y);
-	} else if (state->message.kind != MESSAGE_NONE) {
-		enum style style = state->message.kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE;
-		draw_overlay(canvas, style, y, state->message.text);
-	} else {
-		draw_hints(canvas, context, y);
-	}
+	if (state->prompt.kind != PROMPT_NONE)
+		draw_prompt_with_words(canvas, state, y);
+	else if (state->copy_pending)
+		draw_overlay(canvas, STYLE_MESSAGE, y,
+			     "copy: q query  p pid  s the SQL that terminates it  t the tree");
+	else if (state->message.kind != MESSAGE_NONE)
+		draw_message(canvas, &state->message, y);
+	else if (state->question.stage <= QUESTION_WANTED)
+		draw_hints(canvas, context, y); /* a question says itself how it is answered */
 }
 
 void view_draw_menu(struct canvas *canvas, const struct view_context *context)
@@ -139,7 +152,7 @@ void view_draw_menu(struct canvas *canvas, const struct view_context *context)
 	}
 	const char *title = menu->kind == MENU_SORT ? "sort by" : "show";
 	uint32_t top = room > 0 && menu->cursor >= (uint32_t)room ? menu->cursor - (uint32_t)room + 1 : 0;
-	width = width + 4 < canvas->width ? width + 4 : canvas->width;
+	width = width + 5 < canvas->width ? width + 5 : canvas->width;
 	canvas_fill(canvas, y0, 0, width, STYLE_TITLES);
 	canvas_put(canvas, y0, 1, width - 1, STYLE_TITLES, title);
 	for (int i = 0; i < room && top + (uint32_t)i < menu->count; i++) {

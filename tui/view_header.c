@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Room for the pieces of one line, with the gap between them. */
-enum { GAP = 2, SPARK_CELLS = 12 };
+enum { GAP = 2, REASON_LEAST = 8, READ_ONLY_WIDTH = 13, LOST_NARROW = 100 };
 
 static int segments_width(const struct canvas *canvas, const struct segment *segments, int count)
 {
@@ -16,29 +16,26 @@ static int segments_width(const struct canvas *canvas, const struct segment *seg
 	return width - GAP + 1;
 }
 
-static void drop_highest_rank(struct segment *segments, int count)
+/* The piece that goes next, or -1: what is left must stay. */
+static int find_droppable(const struct segment *segments, int count)
 {
 	int worst = -1;
 	for (int i = 0; i < count; i++)
 		if (segments[i].text[0] && segments[i].rank > 0 &&
 		    (worst < 0 || segments[i].rank >= segments[worst].rank))
 			worst = i;
-	if (worst >= 0)
-		segments[worst].text[0] = '\0';
+	return worst;
 }
 
-static bool any_droppable(const struct segment *segments, int count)
+/* The first piece, which server it is, is cut no further than this. */
+static int first_least(int width)
 {
-	for (int i = 0; i < count; i++)
-		if (segments[i].text[0] && segments[i].rank > 0)
-			return true;
-	return false;
+	return width / 5 > 8 ? width / 5 : 8;
 }
 
-void view_draw_segments(struct canvas *canvas, int y, struct segment *segments, int count)
+/* Returns the column that is left of them all. */
+static int draw_right_segments(struct canvas *canvas, int y, const struct segment *segments, int count)
 {
-	while (segments_width(canvas, segments, count) > canvas->width && any_droppable(segments, count))
-		drop_highest_rank(segments, count);
 	int right = canvas->width - 1;
 	for (int i = count - 1; i >= 0; i--) {
 		if (!segments[i].text[0] || !segments[i].right)
@@ -47,11 +44,26 @@ void view_draw_segments(struct canvas *canvas, int y, struct segment *segments, 
 		canvas_put(canvas, y, right < 0 ? 0 : right, -1, segments[i].style, segments[i].text);
 		right -= GAP;
 	}
-	int x = 1;
+	return right + GAP;
+}
+
+void view_draw_segments(struct canvas *canvas, int y, struct segment *segments, int count)
+{
+	int surplus, worst;
+	while ((surplus = segments_width(canvas, segments, count) - canvas->width) > 0 &&
+	       (worst = find_droppable(segments, count)) >= 0)
+		segments[worst].text[0] = '\0';
+	int end = draw_right_segments(canvas, y, segments, count), x = 1;
 	for (int i = 0; i < count; i++) {
-		int room = right + GAP - 1 - x;
+		int room = end - 1 - x;
 		if (!segments[i].text[0] || segments[i].right || room <= 0)
 			continue;
+		if (i == 0 && surplus > 0) {
+			int width = text_width(canvas->charset, segments[i].text) - surplus;
+			if (width < first_least(canvas->width))
+				width = first_least(canvas->width);
+			room = width < room ? width : room;
+		}
 		x += canvas_put_cut(canvas, y, x, room, segments[i].style, segments[i].text) + GAP;
 	}
 }
@@ -107,40 +119,49 @@ static void version_text(const struct snapshot *snapshot, char *text, size_t siz
 			 when_format_age(server->replay_lag, age));
 }
 
-/* How many bytes of a text to show in `room` of them: whole characters. */
-static int whole_bytes(const char *text, int room)
+/* Cuts a text to so many bytes, at a character. */
+static void cut_text(struct strbuf *text, int room, bool ascii)
 {
-	int length = (int)strlen(text);
-	if (length <= room)
-		return length;
-	while (room > 0 && ((unsigned char)text[room] & 0xc0) == 0x80)
-		room--;
-	return room > 0 ? room : 0;
+	if ((int)text->length <= room || room < REASON_LEAST)
+		return;
+	size_t length = (size_t)room - 1;
+	while (length > 0 && ((unsigned char)text->text[length] & 0xc0) == 0x80)
+		length--;
+	strbuf_truncate(text, length);
+	strbuf_add_string(text, ascii ? "~" : "…");
 }
 
-/* The reason, which may be long, is cut rather than what follows it. */
+/* The reason is anybody's words: it is cut so that what comes after it shows, too. */
 static void lost_text(const struct view_context *context, char *text, size_t size)
 {
-	const struct source_status *status = &context->state->status;
-	char since[WHEN_TEXT_SIZE], when[32] = "now", tail[80], server[256];
+	const struct state *state = context->state;
+	const struct source_status *status = &state->status;
+	char since[WHEN_TEXT_SIZE], when[32] = "now", next[80];
+	struct strbuf reason = STRBUF_INIT;
 	int64_t left = status->retry_at == WHEN_NONE ? 0 : status->retry_at - context->now;
 	if (left > 0)
 		snprintf(when, sizeof when, "in %" PRId64 "s", (left + WHEN_SECOND - 1) / WHEN_SECOND);
-	int tail_length = snprintf(tail, sizeof tail, ". Try %u %s. No signal possible.", status->attempt, when);
-	server_text(context, server, sizeof server);
-	int room = context->state->width - (int)strlen(server) - tail_length - (int)strlen("  LOST since 00:00:00: … ");
-	int shown = whole_bytes(status->text, room < 20 ? 20 : room);
-	snprintf(text, size, "LOST since %s: %.*s%s%s", when_format_clock(status->since, since), shown, status->text,
-		 status->text[shown] == '\0' ? ""
-		 : context->state->ascii     ? "..."
-					     : "…",
-		 tail);
+	snprintf(next, sizeof next, ". Try %u %s.%s", status->attempt, when,
+		 state->width < LOST_NARROW ? "" : " No signal possible.");
+	int used = snprintf(text, size, "LOST since %s: ", when_format_clock(status->since, since));
+	text_add_inert((struct charset){ .unicode = !state->ascii }, status->text, &reason);
+	int room = state->width - first_least(state->width) - used - (int)strlen(next) - 2 * GAP;
+	cut_text(&reason, room - (state->read_only ? READ_ONLY_WIDTH : 0), state->ascii);
+	snprintf(text + used, size - (size_t)used, "%s%s", reason.text, next);
+	strbuf_release(&reason);
 }
 
 static void waiting_text(const struct view_context *context, char *text, size_t size)
 {
 	const struct source_status *status = &context->state->status;
 	int seconds = (int)((context->now - status->since_monotonic) / WHEN_SECOND);
+	char since[WHEN_TEXT_SIZE];
+	size_t used = 0;
+	if (context->state->lost_since != WHEN_NONE)
+		used = (size_t)snprintf(text, size,
+					"LOST since %s: ", when_format_clock(context->state->lost_since, since));
+	text += used;
+	size -= used;
 	switch (status->state) {
 	case SOURCE_AUTHENTICATING:
 		snprintf(text, size,
@@ -243,38 +264,29 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	view_draw_segments(canvas, 0, segments, count);
 }
 
-/* How many waited, over the last two minutes: each cell the most of its ten seconds. */
+/* How many waited, over the last two minutes; what is not known is left out. */
 static void spark_text(const struct view_context *context, char *text, size_t size)
 {
 	static const char *const steps[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-	static const char ascii_steps[] = "_.-=+*#@";
+	static const char *const ascii_steps[] = { "_", ".", "-", "=", "+", "*", "#", "@" };
 	const struct past *past = &context->state->past;
-	uint32_t cells[SPARK_CELLS] = { 0 }, most = 0;
-	bool any[SPARK_CELLS] = { false };
-	int64_t now = context->scene->frame->snapshot->taken_at, cell_time = 120 * WHEN_SECOND / SPARK_CELLS;
-	for (uint32_t i = 0; i < past->count; i++) {
-		int64_t back = (now - past->times[i]) / cell_time;
-		if (back < 0 || back >= SPARK_CELLS)
-			continue;
-		uint32_t cell = (uint32_t)(SPARK_CELLS - 1 - back);
-		any[cell] = true;
-		if (past->waiting[i] > cells[cell])
-			cells[cell] = past->waiting[i];
-		if (cells[cell] > most)
-			most = cells[cell];
-	}
+	int64_t now = context->scene->frame->snapshot->taken_at / PAST_SLICE;
+	uint32_t most = 0;
+	size_t used = 0;
+	for (int i = 0; i < PAST_SLICES; i++)
+		if (past->slices[i].known && past->slices[i].slice > now - PAST_SLICES &&
+		    past->slices[i].most_waiting > most)
+			most = past->slices[i].most_waiting;
 	text[0] = '\0';
 	if (most == 0)
 		return;
-	size_t used = 0;
-	for (int i = 0; i < SPARK_CELLS && used + 8 < size; i++) {
-		uint32_t step = cells[i] * 7 / most;
-		if (!any[i])
+	for (int64_t slice = now - PAST_SLICES + 1; slice <= now; slice++) {
+		const struct past_slice *at = &past->slices[(uint64_t)slice % PAST_SLICES];
+		if (!at->known || at->slice != slice)
 			continue;
-		if (context->state->ascii)
-			used += (size_t)snprintf(text + used, size - used, "%c", ascii_steps[step]);
-		else
-			used += (size_t)snprintf(text + used, size - used, "%s", steps[step]);
+		uint32_t step = (uint32_t)((uint64_t)at->most_waiting * 7 / most);
+		used += (size_t)snprintf(text + used, size - used, "%s",
+					 (context->state->ascii ? ascii_steps : steps)[step]);
 	}
 	snprintf(text + used, size - used, " 2 min");
 }
@@ -312,15 +324,20 @@ static void add_filter(const struct view_context *context, struct segment *segme
 	if (!state->filter[0] && !state->user_term[0] && state->minimum_age <= 0)
 		return;
 	struct strbuf text = STRBUF_INIT;
-	strbuf_printf(&text, " FILTER %s", state->filter);
+	strbuf_add_string(&text, " FILTER ");
+	if (state->filter[0])
+		strbuf_printf(&text, "%s ", state->filter);
 	if (state->user_term[0])
-		strbuf_printf(&text, "%s%s", state->filter[0] ? " " : "", state->user_term);
+		strbuf_printf(&text, "%s ", state->user_term);
 	if (state->minimum_age > 0)
-		strbuf_printf(&text, " from %gs", (double)state->minimum_age / (double)WHEN_SECOND);
+		strbuf_printf(&text, "from %gs ", (double)state->minimum_age / (double)WHEN_SECOND);
 	if (context->scene->given_up > 0)
-		strbuf_printf(&text, ", %u too hard to match", (unsigned)context->scene->given_up);
-	strbuf_add_char(&text, ' ');
-	add(segments, count, STYLE_STALE, 2, true, text.text);
+		strbuf_printf(&text, "(%u too hard to match) ", (unsigned)context->scene->given_up);
+	/* Its beginning shows that there is one, whatever the width. */
+	if (text_width((struct charset){ !state->ascii }, text.text) > state->width / 2)
+		add(segments, count, STYLE_STALE, 1, true, " FILTER ");
+	else
+		add(segments, count, STYLE_STALE, 1, true, text.text);
 	strbuf_release(&text);
 }
 
@@ -337,19 +354,10 @@ static void add_order(const struct view_context *context, struct segment *segmen
 static void add_uniform(const struct view_context *context, struct segment *segments, int *count)
 {
 	for (int i = 0; i < context->layout.uniform_count; i++) {
-		const struct column *column = context->layout.uniform[i];
-		struct strbuf text = STRBUF_INIT;
-		strbuf_printf(&text, "%s ", column->name);
-		for (uint32_t line = 0; line < context->scene->line_count; line++) {
-			uint32_t session = scene_session_at(context->scene, line);
-			if (session == SNAPSHOT_NO_INDEX)
-				continue;
-			struct column_row row = column_row_of_session(context->scene->frame, session);
-			column_format(column, &row, context->state->ascii, &text);
-			break;
-		}
-		add(segments, count, STYLE_HEADER, 5, false, text.text);
-		strbuf_release(&text);
+		const struct layout_uniform *uniform = &context->layout.uniform[i];
+		char text[sizeof segments->text];
+		snprintf(text, sizeof text, "%s %.200s", uniform->column->name, uniform->value);
+		add(segments, count, STYLE_HEADER, 5, false, text);
 	}
 }
 

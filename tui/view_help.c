@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { HELP_LINES = 96, KEY_WIDTH = 12, COLUMN_GAP = 2, TWO_COLUMNS = 110 };
+enum { HELP_LINES = 250, KEY_WIDTH = 12, COLUMN_GAP = 2, TWO_COLUMNS = 110 };
 
 struct help_line {
 	char keys[32], text[96];
@@ -16,16 +16,30 @@ struct help_line {
 struct help {
 	struct help_line lines[HELP_LINES];
 	int count;
+	int text_width;
+	struct charset charset;
+	enum style style; /* of what is being added */
+	const char *keys;
 };
 
-static void help_add(struct help *help, enum style style, const char *keys, const char *text)
+static void help_add_line(void *context, const char *text)
 {
+	struct help *help = context;
 	if (help->count == HELP_LINES)
 		return;
 	struct help_line *line = &help->lines[help->count++];
-	snprintf(line->keys, sizeof line->keys, "%s", keys);
+	snprintf(line->keys, sizeof line->keys, "%s", help->keys);
 	snprintf(line->text, sizeof line->text, "%s", text);
-	line->style = style;
+	line->style = help->style;
+	help->keys = "";
+}
+
+/* What an entry says takes as many lines as it needs. */
+static void help_add(struct help *help, enum style style, const char *keys, const char *text)
+{
+	help->style = style;
+	help->keys = keys;
+	text_wrap_sentence(help->charset, text, help->text_width, HELP_LINES, help_add_line, help);
 }
 
 static void help_add_group(struct help *help, enum action_group group, bool read_only)
@@ -72,18 +86,19 @@ static void draw_help_line(struct canvas *canvas, int y, int x, int width, const
 		canvas_put_cut(canvas, y, x + indent, width - indent, STYLE_NORMAL, line->text);
 }
 
-void view_draw_help(struct canvas *canvas, const struct view_context *context)
+uint32_t view_draw_help(struct canvas *canvas, const struct view_context *context)
 {
-	struct help help = { .count = 0 };
+	int columns_across = canvas->width >= TWO_COLUMNS ? 2 : 1;
+	int width = canvas->width / columns_across - COLUMN_GAP;
+	struct help help = { .charset = canvas->charset, .text_width = width - KEY_WIDTH };
 	for (int group = 0; group < ACTION_GROUP_COUNT; group++)
 		help_add_group(&help, (enum action_group)group, context->state->read_only);
 	help_add_signs(&help, context->state->ascii);
-	int columns_across = canvas->width >= TWO_COLUMNS ? 2 : 1;
 	int height = context->layout.foot_y - 2;
 	int rows = (help.count + columns_across - 1) / columns_across;
+	height = height > 0 ? height : 0;
 	int last_top = rows > height ? rows - height : 0;
 	int top = context->state->help_top < (uint32_t)last_top ? (int)context->state->help_top : last_top;
-	int width = canvas->width / columns_across - COLUMN_GAP;
 	canvas_printf(canvas, 0, 1, STYLE_HEADER_STRONG, "pglocktop " PGLOCKTOP_VERSION);
 	if (last_top > 0)
 		canvas_printf(canvas, 0, 20, STYLE_DIM, "%d-%d of %d", top + 1, top + height, rows);
@@ -92,4 +107,5 @@ void view_draw_help(struct canvas *canvas, const struct view_context *context)
 			if (top + row + across * rows < help.count)
 				draw_help_line(canvas, 2 + row, 1 + across * (canvas->width / columns_across), width,
 					       &help.lines[top + row + across * rows]);
+	return (uint32_t)last_top;
 }

@@ -86,28 +86,55 @@ static void draw_row(struct canvas *canvas, const struct view_context *context, 
 	strbuf_release(&text);
 }
 
-static void cycle_text(const struct view_context *context, const struct forest_item *item, struct strbuf *out)
+static bool server_is_blind(const struct frame *frame, const struct graph_cycle *cycle)
 {
-	const struct frame *frame = context->scene->frame;
-	const struct graph_cycle *cycle = &frame->graph->cycles[item->cycle];
 	int64_t limit = frame->snapshot->server.deadlock_timeout;
-	strbuf_printf(out, "%s DEADLOCK of %u: ", signs_of(context->state)->cycle, (unsigned)cycle->member_count);
-	if (limit > 0 && cycle->age != WHEN_NONE && cycle->age > 2 * limit && !(cycle->ends_in > 0)) {
-		strbuf_add_string(out, "the server cannot see this one: it will not end by itself");
-		return;
-	}
-	if (cycle->has_soft) {
-		strbuf_add_string(out, "the server will probably reorder the queue; nobody fails");
-		return;
-	}
-	strbuf_add_string(out, "nothing to do, the server ends it");
+	return limit > 0 && cycle->age != WHEN_NONE && cycle->age > 2 * limit && !(cycle->ends_in > 0);
+}
+
+/* When the server ends it, and by failing whom; in few words when `brief`. */
+static void add_end(const struct frame *frame, const struct graph_cycle *cycle, bool brief, struct strbuf *out)
+{
+	uint32_t victim = cycle->victim == GRAPH_NONE ? SNAPSHOT_NO_INDEX : frame->graph->nodes[cycle->victim].session;
+	strbuf_add_string(out, brief ? "ends" : "nothing to do, the server ends it");
 	if (cycle->ends_in != WHEN_NONE && cycle->ends_in > 0)
 		strbuf_printf(out, " in about %.1f s", (double)cycle->ends_in / (double)WHEN_SECOND);
 	else if (cycle->ends_in != WHEN_NONE)
 		strbuf_add_string(out, " now");
-	if (cycle->victim != GRAPH_NONE && frame->graph->nodes[cycle->victim].session != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, ", probably by failing %d",
-			      (int)frame->snapshot->sessions[frame->graph->nodes[cycle->victim].session].id.pid);
+	else if (brief)
+		strbuf_add_string(out, " by itself");
+	if (victim != SNAPSHOT_NO_INDEX)
+		strbuf_printf(out, brief ? ", may fail %d" : ", probably by failing %d",
+			      (int)frame->snapshot->sessions[victim].id.pid);
+}
+
+static void cycle_text(const struct view_context *context, const struct forest_item *item, bool brief,
+		       struct strbuf *out)
+{
+	const struct frame *frame = context->scene->frame;
+	const struct graph_cycle *cycle = &frame->graph->cycles[item->cycle];
+	strbuf_printf(out, "%s DEADLOCK of %u: ", signs_of(context->state)->cycle, (unsigned)cycle->member_count);
+	if (server_is_blind(frame, cycle))
+		strbuf_add_string(out, brief ? "the server cannot see it"
+					     : "the server cannot see this one: it will not end by itself");
+	else if (cycle->has_soft)
+		strbuf_add_string(out, brief ? "will be reordered"
+					     : "the server will probably reorder the queue; nobody fails");
+	else
+		add_end(frame, cycle, brief, out);
+}
+
+static void draw_cycle(struct canvas *canvas, const struct view_context *context, int y, const struct forest_item *item)
+{
+	struct strbuf text = STRBUF_INIT;
+	cycle_text(context, item, false, &text);
+	if (text_width(canvas->charset, text.text) > canvas->width - 1) {
+		strbuf_reset(&text);
+		cycle_text(context, item, true, &text);
+	}
+	canvas_fill(canvas, y, 0, -1, STYLE_DEADLOCK);
+	canvas_put_cut(canvas, y, 1, -1, STYLE_DEADLOCK, text.text);
+	strbuf_release(&text);
 }
 
 static void sum_text(const struct view_context *context, const struct outline_line *line, struct strbuf *out)
@@ -159,10 +186,7 @@ static void draw_tree_line(struct canvas *canvas, const struct view_context *con
 	struct strbuf text = STRBUF_INIT;
 	add_branch(signs_of(context->state), goes_on, line->depth, line->last_sibling, &text);
 	if (line->kind == LINE_ITEM && scene->forest->items[line->item].kind == FOREST_CYCLE) {
-		strbuf_reset(&text);
-		cycle_text(context, &scene->forest->items[line->item], &text);
-		canvas_fill(canvas, y, 0, -1, STYLE_DEADLOCK);
-		canvas_put_cut(canvas, y, 1, -1, STYLE_DEADLOCK, text.text);
+		draw_cycle(canvas, context, y, &scene->forest->items[line->item]);
 	} else if (line->kind == LINE_ITEM) {
 		const struct forest_item *item = &scene->forest->items[line->item];
 		struct column_row row = column_row_of_item(scene->forest, line->item);
@@ -214,7 +238,6 @@ static void draw_line(struct canvas *canvas, const struct view_context *context,
 {
 	const struct scene *scene = context->scene;
 	const struct scene_line *line = &scene->lines[index];
-	uint32_t session = scene_session_at(scene, index);
 	if (line->kind == SCENE_TREE) {
 		draw_tree_line(canvas, context, y, line->index, goes_on);
 	} else if (line->kind == SCENE_GHOST) {
@@ -223,7 +246,7 @@ static void draw_line(struct canvas *canvas, const struct view_context *context,
 		struct column_row row = column_row_of_session(scene->frame, line->index);
 		draw_row(canvas, context, y, &row, "", false);
 	}
-	if (scene->found && session != SNAPSHOT_NO_INDEX && scene->found[session] && context->layout.column_count > 0) {
+	if (scene_line_is_found(scene, index)) {
 		canvas_fill(canvas, y, 0, 1, STYLE_MATCH);
 		canvas_put(canvas, y, 0, 1, STYLE_MATCH, "/");
 	}
@@ -239,12 +262,13 @@ static void track_levels(const struct scene *scene, uint32_t index, bool *goes_o
 		goes_on[line->depth] = !line->last_sibling;
 }
 
-static bool is_dim(const struct view_context *context)
+bool view_is_dim(const struct view_context *context)
 {
 	const struct state *state = context->state;
 	return state->status.state == SOURCE_LOST || state->status.state == SOURCE_CONNECTING ||
 	       state->status.state == SOURCE_AUTHENTICATING || state->status.state == SOURCE_WARMING ||
 	       state->status.state == SOURCE_NO_SLOT || state->status.state == SOURCE_FAILED ||
+	       state->status.state == SOURCE_FROZEN || state->frozen ||
 	       state_is_stale(state, context->scene->frame, context->now);
 }
 
@@ -252,7 +276,7 @@ void view_draw_list(struct canvas *canvas, const struct view_context *context, i
 {
 	const struct scene *scene = context->scene;
 	bool goes_on[MOST_LEVELS + 1] = { false };
-	bool dim = is_dim(context);
+	bool dim = view_is_dim(context);
 	for (uint32_t i = 0; i < scene->line_count && (int64_t)i < (int64_t)top + height; i++) {
 		if (i >= top) {
 			int at = y + (int)(i - top);

@@ -183,7 +183,8 @@ static int each_line(const struct view_context *context, struct charset charset,
 	make_paragraphs(context, width, &paragraphs);
 	for (int i = 0; i < paragraphs.count; i++) {
 		drawing->answer = i == paragraphs.count - 1;
-		text_wrap(charset, paragraphs.text[i].text, width - 4, MOST_LINES, draw_question_line, drawing);
+		text_wrap_sentence(charset, paragraphs.text[i].text, width - 4, MOST_LINES, draw_question_line,
+				   drawing);
 		strbuf_release(&paragraphs.text[i]);
 	}
 	return drawing->count;

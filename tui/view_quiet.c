@@ -161,4 +161,7 @@ void view_draw_quiet(struct canvas *canvas, const struct view_context *context)
 		y++;
 	if (y < end)
 		canvas_put(canvas, y, 1, -1, STYLE_NORMAL, "2 = all sessions");
+	if (view_is_dim(context))
+		for (int line = layout->header_lines; line < layout->query_y; line++)
+			canvas_restyle(canvas, line, 0, -1, STYLE_DIM);
 }

@@ -19,7 +19,8 @@ enum ghost_kind {
 struct ghost {
 	enum ghost_kind kind;
 	struct row_key key;
-	uint32_t line; /* where it stood in the list */
+	uint32_t line; /* where it stood in the list, those of a deadlock where its head did */
+	uint32_t number; /* counts up: those of one line stay in the order in which they came */
 	int64_t until; /* when_monotonic() */
 	uint16_t depth;
 	bool last_sibling;
@@ -29,11 +30,12 @@ struct ghost {
 struct ghosts {
 	struct ghost *list; /* by line */
 	uint32_t count, capacity;
+	uint32_t added; /* ever */
 };
 
 #define GHOSTS_INIT                                                                                                    \
 	{                                                                                                              \
-		NULL, 0, 0                                                                                             \
+		NULL, 0, 0, 0                                                                                          \
 	}
 
 /* Adds one with an empty text in every cell; the pointer is valid until the next addition or sweep. */
@@ -44,15 +46,15 @@ void ghost_take_cells(struct ghost *ghost, const struct column_row *row, bool as
 void ghost_set_cell(struct ghost *ghost, enum column_id column, const char *text);
 
 /*
- * Takes away those whose time is over, those of GHOST_LEFT that are not `cursor`, and those that are `alive` again
- * (a key that stands in the new list). One under the cursor stays. Returns whether any went.
+ * Takes away those whose time is over, and those of GHOST_LEFT that are not held. `held`: one that stays, since the
+ * cursor is on it; ROW_KEY_NONE. Returns whether any went.
  */
-bool ghosts_sweep(struct ghosts *ghosts, struct row_key cursor, int64_t now);
+bool ghosts_sweep(struct ghosts *ghosts, struct row_key held, int64_t now);
 void ghosts_remove_key(struct ghosts *ghosts, struct row_key key);
 void ghosts_sort(struct ghosts *ghosts);
 void ghosts_clear(struct ghosts *ghosts);
 
 /* The next point in time at which ghosts_sweep would take one away; INT64_MAX: none. */
-int64_t ghosts_next(const struct ghosts *ghosts, struct row_key cursor);
+int64_t ghosts_next(const struct ghosts *ghosts, struct row_key held);
 
 #endif

@@ -12,7 +12,7 @@
  * - Roots whose longest wait beneath (or that others have for what it holds) is shorter than one refresh share one
  *   LINE_BRIEF, the last; not deadlocks, not roots with one in `keep` beneath them, not what the user unfolded. A fold
  *   of ROW_KEY_NONE that is open lists them all.
- * - With `whole` nothing is folded, summed up or left out (--once).
+ * - With `whole` nothing is folded, summed up or left out but what the user folded (--once, unfold all).
  * O(items log items).
  */
 #ifndef PGLOCKTOP_OUTLINE_H

@@ -23,7 +23,8 @@ enum prompt_reply { PROMPT_GOES_ON, PROMPT_ENTERED, PROMPT_LEFT };
 void prompt_open(struct prompt *prompt, enum prompt_kind kind, const char *text);
 void prompt_close(struct prompt *prompt);
 
-/* Typed or pasted keys; Ctrl-U empties it, Ctrl-W takes a word. Enter while `pasted` counts as a blank. */
+/* Typed or pasted keys; Ctrl-U empties it, Ctrl-W takes a word. What is `pasted` only adds text: Enter counts as a
+ * blank. */
 enum prompt_reply prompt_key(struct prompt *prompt, uint32_t key, bool pasted);
 
 /* "filter", "seconds between refreshes" … as it stands before the text. */

@@ -17,7 +17,7 @@
 
 enum question_stage {
 	QUESTION_CLOSED,
-	QUESTION_WANTED, /* the data were frozen: the next frame is awaited */
+	QUESTION_WANTED, /* the data were frozen: a frame read after the key is awaited */
 	QUESTION_OPEN, /* not drawn yet */
 	QUESTION_DRAWN, /* the terminal's answer is awaited */
 	QUESTION_ARMED /* the person's answer is awaited */
@@ -29,6 +29,7 @@ struct question {
 	struct identity target;
 	int64_t query_start; /* of the query that a cancel means */
 	uint64_t server_epoch;
+	int64_t wanted_at; /* WANTED: when_monotonic() of the key; older frames do not count */
 	int64_t due; /* DRAWN: when_monotonic() at which it is armed without an answer */
 	unsigned answers_owed; /* by the terminal, for this question and those before it */
 	bool terminal_answers; /* it was seen to */
@@ -45,7 +46,7 @@ struct question {
  * reason when nothing may be asked: `err` then says why, in one line.
  */
 bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
-		   bool wanted, struct err *err) MUST_CHECK;
+		   bool wanted, int64_t now, struct err *err) MUST_CHECK;
 
 /* Its frame was handed to the terminal, which was asked to answer (or cannot be). */
 void question_drawn(struct question *question, bool asked, int64_t now);

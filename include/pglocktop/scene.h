@@ -11,7 +11,13 @@
 enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
 
 /* Kinds of row_key beside enum forest_kind: lines that are no item. */
-enum scene_key_kind { SCENE_KEY_PAST = 0xfe, SCENE_KEY_MORE = 0xfd, SCENE_KEY_ALIKE = 0xfc, SCENE_KEY_BRIEF = 0xfb };
+enum scene_key_kind {
+	SCENE_KEY_PAST = 0xfe, /* a member of a deadlock that is over */
+	SCENE_KEY_PAST_HEAD = 0xfd,
+	SCENE_KEY_MORE = 0xfc,
+	SCENE_KEY_ALIKE = 0xfb,
+	SCENE_KEY_BRIEF = 0xfa
+};
 
 struct scene_line {
 	enum scene_line_kind kind;
@@ -30,7 +36,8 @@ struct scene {
 	uint32_t cursor; /* index into lines; SNAPSHOT_NO_INDEX: nothing is selected */
 	uint32_t top; /* the first line on screen */
 	uint32_t list_height;
-	bool *found; /* by snapshot session: the search found it; NULL: no search */
+	const bool *found; /* by snapshot session: the search found it; NULL: no search */
+	const bool *found_prepared; /* by prepared transaction */
 	uint32_t found_count;
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
 	bool nobody_waits; /* the tree view has no more to show than ghosts */
@@ -57,6 +64,10 @@ void scene_follow(struct scene *scene, struct state *state);
 
 /* The forest's item on a line of the tree, or FOREST_NONE. */
 uint32_t scene_item_at(const struct scene *scene, uint32_t line);
+
+/* Whether the search found the forest's item, or the row on a line. */
+bool scene_item_is_found(const struct scene *scene, uint32_t item);
+bool scene_line_is_found(const struct scene *scene, uint32_t line);
 
 /* The session (its leader) under the cursor as an index into the snapshot, or SNAPSHOT_NO_INDEX. */
 uint32_t scene_session_at(const struct scene *scene, uint32_t line);

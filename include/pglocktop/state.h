@@ -23,14 +23,17 @@ struct list_state {
 	struct row_key cursor;
 	uint32_t cursor_line; /* of the list area, where the cursor's row is kept; 0 is the first */
 	uint32_t cursor_index; /* in the list; from here a movement goes on when the cursor's row is gone */
-	bool touched; /* the person moved the cursor: its screen line is kept. Before, the top of the list stays on top
-		       */
+	bool touched; /* the person chose the cursor's row: it stays there, whatever becomes of the session. Before, the
+			 cursor follows its session as long as that is on the first screen, else goes to the top */
+	bool keeps_line; /* the cursor's row keeps its screen line, else the top of the list stays on top */
+	bool rearranged; /* the person has changed what is listed: a cursor whose row is gone goes to the one in its
+			    place */
 	struct forest_order order;
 };
 
 enum menu_kind { MENU_NONE, MENU_SORT, MENU_USER };
 
-enum { MENU_ITEM_SIZE = 64, MENU_ITEMS = 64 };
+enum { MENU_ITEM_SIZE = 96, MENU_ITEMS = 200 };
 
 struct menu {
 	enum menu_kind kind;
@@ -46,21 +49,27 @@ struct message {
 	int64_t until; /* when_monotonic() */
 };
 
-/* How many waited, over the last two minutes. */
-enum { PAST_SIZE = 128 };
+/* How many waited at most, in each ten seconds of the last two minutes. */
+enum { PAST_SLICES = 12, PAST_SLICE = 10 * 1000 * 1000 };
+
+struct past_slice {
+	bool known;
+	int64_t slice; /* server time / PAST_SLICE */
+	uint32_t most_waiting;
+};
 
 struct past {
-	int64_t times[PAST_SIZE]; /* server time */
-	uint32_t waiting[PAST_SIZE];
-	uint32_t next, count;
+	struct past_slice slices[PAST_SLICES]; /* by slice, modulo */
 };
 
 /* The worst blocker of the last time that anybody waited, for the screen when nobody does. */
+enum { LAST_BLOCK_LABEL = 96 };
+
 struct last_block {
 	bool under_way;
 	int64_t began, ended; /* server time; `ended` WHEN_NONE: there was none yet */
 	uint32_t most_waiters;
-	char label[96]; /* "8008 checkout", hostile */
+	char label[LAST_BLOCK_LABEL]; /* "8008 checkout", hostile */
 };
 
 enum effect_kind {
@@ -109,6 +118,7 @@ struct state {
 	struct message message;
 	bool frozen; /* asked for; the status follows */
 	bool pasting;
+	int64_t paste_until; /* nothing more came by then: its end was lost */
 	int64_t swallow_until; /* keys are swallowed: a question has just closed by itself */
 	int64_t interrupted_at; /* Ctrl-C, for the second one; WHEN_NONE */
 	bool leave_anyway; /* q was pressed with few slots free */
@@ -116,6 +126,7 @@ struct state {
 	struct past past;
 	struct last_block last_block;
 	struct source_status status;
+	int64_t lost_since; /* when_wall_clock(), until the connection is back; WHEN_NONE */
 	uint64_t signal_serial;
 	struct effect effects[EFFECTS_MAX];
 	uint32_t effect_count;
@@ -134,7 +145,7 @@ void state_resize(struct state *state, int width, int height);
  */
 void state_adopt(struct state *state, const struct scene *old, const struct frame *frame, int64_t now);
 
-void state_take_status(struct state *state, const struct source_status *status);
+void state_take_status(struct state *state, const struct source_status *status, int64_t now);
 void state_take_signal(struct state *state, const struct signal_news *news, int64_t now);
 
 /* Whether keys are wanted as they are: a prompt, a question, a menu, a paste. Otherwise the keymap's action counts. */
@@ -153,6 +164,9 @@ void state_close_question(struct state *state, int64_t now, const char *reason);
 /* What time brings: messages and ghosts go, the question arms. Returns whether the screen must be drawn anew. */
 bool state_tick(struct state *state, int64_t now);
 
+/* Help or details were drawn: they cannot be scrolled beyond this line. */
+void state_scrolled(struct state *state, uint32_t last_top);
+
 /* When state_tick has something to do next; INT64_MAX: never. */
 int64_t state_next_tick(const struct state *state, const struct frame *frame, int64_t now);
 
@@ -169,13 +183,13 @@ void state_clear_effects(struct state *state);
 void state_use_filter(struct state *state, const char *terms);
 void state_use_search(struct state *state, const char *terms);
 
+/* What is listed is about to change because the person wanted it to: a filter has come into use, a fold, an order. */
+void state_rearrange(struct state *state);
+
 /* An entered filter or search could not be used: its prompt stays open and says why and where. */
 void state_complain(struct state *state, const struct err *err, size_t position);
 
 /* The search is in use, its run over the frame is done and the scene knows what was found: to the first one. */
 void state_jump_to_found(struct state *state, const struct scene *scene, int64_t now);
-
-/* Folds: what the person decided about one row. */
-void state_fold(struct state *state, struct row_key key, bool open);
 
 #endif

@@ -1,0 +1,264 @@
+#include "desk.h"
+
+#include "keymap.h"
+#include "view.h"
+
+#include "pglocktop/scene.h"
+
+void desk_init(struct desk *desk, const struct server_options *options, struct forest_order order,
+	       struct charset charset)
+{
+	*desk = (struct desk){ .changed = true };
+	state_init(&desk->state, options, !charset.unicode);
+	for (int view = 0; view < VIEW_COUNT; view++)
+		desk->state.lists[view].order = order;
+	canvas_init(&desk->canvas, 0, 0, charset);
+}
+
+static void coming_release(struct desk_coming *coming)
+{
+	if (coming->new_filter)
+		filter_free(coming->filter);
+	if (coming->new_search)
+		filter_free(coming->search);
+	matching_release(&coming->matching);
+	frame_free(coming->frame);
+}
+
+void desk_release(struct desk *desk)
+{
+	coming_release(&desk->coming);
+	matching_release(&desk->matching);
+	filter_free(desk->filter);
+	filter_free(desk->search);
+	scene_free(desk->scene);
+	frame_free(desk->queued);
+	frame_free(desk->frame);
+	canvas_release(&desk->canvas);
+	state_release(&desk->state);
+}
+
+static void desk_make_scene(struct desk *desk)
+{
+	struct scene_matches found = matching_found(&desk->matching);
+	struct scene *old = desk->scene;
+	desk->scene = scene_new(&desk->state, desk->frame, &found, (uint32_t)layout_list_height(&desk->state));
+	desk->scene_is = DESK_SCENE_FRESH;
+	scene_free(old);
+}
+
+/* Before anybody looks at the scene. */
+static void desk_settle(struct desk *desk)
+{
+	if (!desk->frame)
+		return;
+	if (desk->scene_is == DESK_SCENE_OLD)
+		desk_make_scene(desk);
+	else if (desk->scene_is == DESK_SCENE_MOVED)
+		scene_follow(desk->scene, &desk->state);
+	desk->scene_is = DESK_SCENE_FRESH;
+}
+
+static void desk_touch(struct desk *desk, enum desk_scene scene_is)
+{
+	if (scene_is > desk->scene_is)
+		desk->scene_is = scene_is;
+	desk->changed = true;
+}
+
+static void desk_begin_matching(struct desk *desk)
+{
+	struct desk_coming *coming = &desk->coming;
+	if (!coming->frame && !desk->frame)
+		return; /* terms before the first frame: it will be matched with them */
+	if (!coming->new_filter)
+		coming->filter = desk->filter;
+	if (!coming->new_search)
+		coming->search = desk->search;
+	coming->under_way = true;
+	matching_start(&coming->matching, coming->frame ? coming->frame : desk->frame, coming->filter, coming->search);
+}
+
+static void desk_take_queued(struct desk *desk)
+{
+	if (!desk->queued)
+		return;
+	desk->coming.frame = desk->queued;
+	desk->queued = NULL;
+	desk_begin_matching(desk);
+}
+
+/* What was coming is matched: from now on it is what is shown. */
+static void desk_finish_matching(struct desk *desk, int64_t now)
+{
+	struct desk_coming coming = desk->coming;
+	struct frame *old_frame = NULL;
+	struct matching old_matching = desk->matching;
+	desk_settle(desk);
+	if (coming.frame) {
+		state_adopt(&desk->state, desk->scene, coming.frame, now);
+		old_frame = desk->frame;
+		desk->frame = coming.frame;
+	}
+	desk->matching = coming.matching;
+	if (coming.new_filter)
+		state_rearrange(&desk->state);
+	desk_make_scene(desk);
+	matching_release(&old_matching);
+	frame_free(old_frame);
+	if (coming.new_filter)
+		filter_free(desk->filter);
+	if (coming.new_search)
+		filter_free(desk->search);
+	desk->filter = coming.filter;
+	desk->search = coming.search;
+	desk->coming = (struct desk_coming){ .under_way = false };
+	if (desk->state.search_jump)
+		state_jump_to_found(&desk->state, desk->scene, now);
+	desk_touch(desk, DESK_SCENE_OLD);
+	desk_take_queued(desk);
+}
+
+void desk_match(struct desk *desk, int64_t deadline, int64_t now)
+{
+	if (desk->coming.under_way && matching_slice(&desk->coming.matching, deadline))
+		desk_finish_matching(desk, now);
+}
+
+bool desk_is_matching(const struct desk *desk)
+{
+	return desk->coming.under_way;
+}
+
+void desk_take_frame(struct desk *desk, struct frame *owned)
+{
+	frame_free(desk->queued);
+	desk->queued = owned;
+	if (!desk->coming.under_way)
+		desk_take_queued(desk);
+}
+
+void desk_take_status(struct desk *desk, const struct source_status *status, int64_t now)
+{
+	state_take_status(&desk->state, status, now);
+	desk_touch(desk, DESK_SCENE_OLD);
+}
+
+void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t now)
+{
+	state_take_signal(&desk->state, news, now);
+	desk_touch(desk, DESK_SCENE_FRESH);
+}
+
+void desk_use_terms(struct desk *desk, enum effect_kind which, const char *terms)
+{
+	struct desk_coming *coming = &desk->coming;
+	struct filter *filter = NULL;
+	struct err err;
+	size_t position = SIZE_MAX;
+	if (*terms && !(filter = filter_new(terms, &err, &position))) {
+		state_complain(&desk->state, &err, position);
+		return;
+	}
+	if (which == EFFECT_SEARCH) {
+		if (coming->new_search)
+			filter_free(coming->search);
+		coming->search = filter;
+		coming->new_search = true;
+		state_use_search(&desk->state, terms);
+	} else {
+		if (coming->new_filter)
+			filter_free(coming->filter);
+		coming->filter = filter;
+		coming->new_filter = true;
+		state_use_filter(&desk->state, terms);
+	}
+	desk_begin_matching(desk);
+}
+
+void desk_resize(struct desk *desk, int width, int height)
+{
+	state_resize(&desk->state, width, height);
+	canvas_resize(&desk->canvas, width, height);
+	desk_touch(desk, DESK_SCENE_OLD);
+}
+
+/* Whether an action can change more than where the cursor is. */
+static bool changes_lines(enum action action)
+{
+	return action != ACTION_NONE && action_rows[action].group != ACTION_GROUP_MOVE;
+}
+
+void desk_input(struct desk *desk, const struct input *input, int64_t now)
+{
+	enum action action = input->kind == INPUT_KEY ? keymap_find(input->key) : ACTION_NONE;
+	bool typed = state_takes_keys(&desk->state);
+	desk_settle(desk);
+	state_input(&desk->state, desk->scene, input, action, now);
+	desk_touch(desk, typed || changes_lines(action) ? DESK_SCENE_OLD : DESK_SCENE_MOVED);
+}
+
+void desk_tick(struct desk *desk, int64_t now)
+{
+	if (state_tick(&desk->state, now))
+		desk_touch(desk, DESK_SCENE_OLD);
+}
+
+int64_t desk_next_tick(const struct desk *desk, int64_t now)
+{
+	return state_next_tick(&desk->state, desk->frame, now);
+}
+
+void desk_draw(struct desk *desk, int64_t now)
+{
+	static const char no_room[] = "the question does not fit: make the terminal larger";
+	if (!state_has_room_to_ask(&desk->state))
+		state_close_question(&desk->state, now, no_room);
+	desk_settle(desk);
+	struct view_drawn drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
+	if (!drawn.question_fits) {
+		state_close_question(&desk->state, now, no_room);
+		drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
+	}
+	state_scrolled(&desk->state, drawn.last_top);
+	desk->changed = false;
+}
+
+struct identity desk_selected(struct desk *desk)
+{
+	desk_settle(desk);
+	uint32_t session = desk->scene ? scene_cursor_session(desk->scene) : SNAPSHOT_NO_INDEX;
+	if (session == SNAPSHOT_NO_INDEX)
+		return (struct identity){ 0, WHEN_NONE };
+	return desk->frame->snapshot->sessions[session].id;
+}
+
+static void copy_item(const struct forest *forest, uint32_t item, bool ascii, struct strbuf *line)
+{
+	static const enum column_id shown[] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
+	struct column_row row = column_row_of_item(forest, item);
+	if (forest->items[item].kind == FOREST_CYCLE) {
+		strbuf_add_string(line, "DEADLOCK");
+		return;
+	}
+	for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+		strbuf_add_string(line, i ? "  " : "");
+		column_format(&columns[shown[i]], &row, ascii, line);
+	}
+}
+
+void desk_copy_tree(struct desk *desk, struct strbuf *out)
+{
+	struct strbuf line = STRBUF_INIT;
+	desk_settle(desk);
+	const struct forest *forest = desk->scene ? desk->scene->forest : NULL;
+	for (uint32_t i = 0; forest && i < forest->count; i++) {
+		for (unsigned level = 0; level < forest->items[i].depth && level < 8; level++)
+			strbuf_add_string(out, "  ");
+		strbuf_reset(&line);
+		copy_item(forest, i, desk->state.ascii, &line);
+		text_add_inert(desk->canvas.charset, line.text, out);
+		strbuf_add_char(out, '\n');
+	}
+	strbuf_release(&line);
+}
