@@ -149,7 +149,7 @@ static void nothing_of_it_is_printed(void **state)
 		const char *harm = inert_find_harm(output.out, output.out_length, false);
 		if (harm)
 			fail_msg("%s of %s: %s", formats[i % 2], databases[i / 2].name, harm);
-		assert_non_null(strstr(output.out, i % 2 ? "\\u001b" : "\\x1b"));
+		assert_non_null(strstr(output.out, i % 2 ? "\\u001B" : "\\x1b"));
 		if (i % 2) {
 			json_t *document = json_loads(output.out, 0, NULL);
 			assert_non_null(document);
@@ -164,7 +164,7 @@ static void nothing_of_the_server_s_errors_is_printed(void **state)
 	static const char *const arguments[][4] = {
 		{ "--once", "-d", ESCAPES UNICODE "x", NULL },	   { "--once", "-U", ESCAPES BYTES, NULL },
 		{ "--once", "-h", "/tmp/" ESCAPES UNICODE, NULL }, { "--" ESCAPES UNICODE, NULL },
-		{ "--filter", "(" ESCAPES UNICODE, NULL },	   { "-i", ESCAPES BYTES, NULL },
+		{ "--once", "--sort", ESCAPES UNICODE, NULL },	   { "-i", ESCAPES BYTES, NULL },
 	};
 	struct stage *stage = *state;
 	for (size_t i = 0; i < COUNT(arguments); i++) {
@@ -173,7 +173,8 @@ static void nothing_of_the_server_s_errors_is_printed(void **state)
 		const char *harm = inert_find_harm(output.err, output.err_length, false);
 		if (harm)
 			fail_msg("%zu: %s in\n%s", i, harm, output.err);
-		assert_non_null(strstr(output.err, "\\x1b"));
+		if (!strstr(output.err, "\\x1b"))
+			fail_msg("%zu: %s", i, output.err);
 		stage_output_free(&output);
 	}
 }
