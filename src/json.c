@@ -62,8 +62,8 @@ static json_t *identity_value(struct identity id)
 }
 
 /*
- * Characters that a terminal or an editor would act upon, if somebody looks at the document: U+007F to U+009F and
- * bidirectional controls. Returns the length of one at `text`, 0 if there is none.
+ * Characters that a terminal or an editor would act upon, if somebody looks at the document: U+007F to U+009F,
+ * bidirectional controls, line separators, U+FEFF. Returns the length of one at `text`, 0 if there is none.
  */
 static size_t take_active(const char *text, uint32_t *code)
 {
@@ -78,11 +78,12 @@ static size_t take_active(const char *text, uint32_t *code)
 	}
 	if (byte[0] == 0xe2 && byte[1] && byte[2]) {
 		*code = 0x2000u | (byte[1] & 0x3fu) << 6 | (byte[2] & 0x3fu);
-		bool active = *code == 0x200e || *code == 0x200f || (*code >= 0x202a && *code <= 0x202e) ||
+		bool active = *code == 0x200e || *code == 0x200f || (*code >= 0x2028 && *code <= 0x202e) ||
 			      (*code >= 0x2066 && *code <= 0x2069);
 		return active ? 3 : 0;
 	}
-	return 0;
+	*code = 0xfeff;
+	return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
 static void add_escaped(struct strbuf *out, const char *text)

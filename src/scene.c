@@ -121,11 +121,22 @@ static bool ghost_shows(const struct scene *scene, const struct ghost *ghost)
 	       graph_find_pid(scene->frame->graph, ghost->key.pid) == GRAPH_NONE;
 }
 
-/* Those whose place has come; a deadlock's lines follow each other. `all`: the list is at its end. */
-static void scene_add_ghosts(struct scene *scene, const struct state *state, uint32_t *next, bool all)
+/* Where in the list ghosts are about to be put. */
+enum ghost_place { WITHIN_A_TREE, BEFORE_A_ROOT, AT_THE_END };
+
+static bool ghost_goes_here(const struct scene *scene, const struct ghost *ghost, enum ghost_place place)
+{
+	if (place == AT_THE_END)
+		return true;
+	/* A deadlock that is over does not split a tree. */
+	return ghost->line <= scene->line_count && (place == BEFORE_A_ROOT || ghost->kind != GHOST_CYCLE);
+}
+
+/* Those whose place has come; a deadlock's lines follow each other. */
+static void scene_add_ghosts(struct scene *scene, const struct state *state, uint32_t *next, enum ghost_place place)
 {
 	const struct ghosts *ghosts = &state->ghosts;
-	for (; *next < ghosts->count && (all || ghosts->list[*next].line <= scene->line_count); ++*next)
+	for (; *next < ghosts->count && ghost_goes_here(scene, &ghosts->list[*next], place); ++*next)
 		if (ghost_shows(scene, &ghosts->list[*next]))
 			scene_add_line(scene, SCENE_GHOST, *next, ghosts->list[*next].key);
 }
@@ -152,10 +163,11 @@ static void scene_make_tree(struct scene *scene, struct state *state, const stru
 	scene->lines = scene_array(scene, (size_t)scene->outline->count + ghosts, sizeof *scene->lines);
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < scene->outline->count; i++) {
-		scene_add_ghosts(scene, state, &next, false);
+		bool root = scene->outline->lines[i].depth == 0;
+		scene_add_ghosts(scene, state, &next, root ? BEFORE_A_ROOT : WITHIN_A_TREE);
 		scene_add_line(scene, SCENE_TREE, i, line_key(scene->forest, &scene->outline->lines[i]));
 	}
-	scene_add_ghosts(scene, state, &next, true);
+	scene_add_ghosts(scene, state, &next, AT_THE_END);
 	scene->nobody_waits = scene->forest->count == 0;
 }
 
@@ -240,10 +252,10 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct row_key key = { FOREST_SESSION, keys[i].pid, keys[i].start };
-		scene_add_ghosts(scene, state, &next, false);
+		scene_add_ghosts(scene, state, &next, BEFORE_A_ROOT);
 		scene_add_line(scene, SCENE_SESSION, keys[i].session, key);
 	}
-	scene_add_ghosts(scene, state, &next, true);
+	scene_add_ghosts(scene, state, &next, AT_THE_END);
 }
 
 /* The line with a key, a live one before a ghost; SNAPSHOT_NO_INDEX. */

@@ -188,11 +188,22 @@ static void app_loop(struct app *app)
 	}
 }
 
+/* The shell hears which signal it was. */
+static void end_by_signal(int number)
+{
+	if (number == 0)
+		return;
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 static void app_release(struct app *app)
 {
 	term_close(app->term);
-	/* A thread that hangs in a name look-up or a handshake is left behind: the program ends right after. */
-	if (!app->source->ops->stop(app->source))
+	bool stopped = app->source->ops->stop(app->source);
+	end_by_signal(term_quit_signal());
+	/* A thread that hangs in a name look-up or a handshake is left behind. */
+	if (!stopped)
 		_exit(EXIT_SUCCESS);
 	desk_release(&app->desk);
 }
@@ -232,10 +243,5 @@ int app_run(const struct options *options, struct charset charset, struct source
 	app_init(&app, options, charset, owned_frame, status);
 	app_loop(&app);
 	app_release(&app);
-	int signal_number = term_quit_signal();
-	if (signal_number != 0) {
-		signal(signal_number, SIG_DFL);
-		raise(signal_number);
-	}
 	return EXIT_SUCCESS;
 }

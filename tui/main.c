@@ -3,9 +3,11 @@
 #include "options.h"
 #include "start.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_WRONG_USE = 1, EXIT_NO_SERVER = 2 };
@@ -19,13 +21,16 @@ static int complain(struct charset charset, const struct err *err, int code)
 	return code;
 }
 
-static int print(void (*add)(struct strbuf *out))
+static int print(struct charset charset, void (*add)(struct strbuf *out))
 {
 	struct strbuf text = STRBUF_INIT;
+	struct err err;
 	add(&text);
-	fputs(text.text, stdout);
+	bool written = fputs(text.text, stdout) >= 0 && fflush(stdout) == 0;
+	if (!written)
+		err_set(&err, "could not write the output: %s", strerror(errno));
 	strbuf_release(&text);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return written ? EXIT_SUCCESS : complain(charset, &err, EXIT_WRONG_USE);
 }
 
 static int run(const struct options *options, struct charset charset)
@@ -63,9 +68,9 @@ int main(int argc, char *argv[])
 	struct charset charset = text_charset(options.no_unicode);
 	switch (outcome) {
 	case OPTIONS_HELP:
-		return print(options_add_help);
+		return print(charset, options_add_help);
 	case OPTIONS_VERSION:
-		return print(options_add_version);
+		return print(charset, options_add_version);
 	case OPTIONS_WRONG:
 		return complain(charset, &err, EXIT_WRONG_USE);
 	case OPTIONS_RUN:
