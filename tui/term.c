@@ -148,12 +148,24 @@ static void add_capability(struct strbuf *out, const char *name)
 	}
 }
 
+/*
+ * Again, after the alternate screen was left: there are terminals whose saved cursor knows whether it was visible, and
+ * curses has saved one that was not.
+ */
+static void show_cursor(void)
+{
+	struct strbuf bytes = STRBUF_INIT;
+	add_capability(&bytes, "cnorm");
+	write_bytes(bytes.text, bytes.length);
+	strbuf_release(&bytes);
+}
+
 static void arm_rescue(const struct term *term)
 {
 	struct strbuf bytes = STRBUF_INIT;
 	if (term->ansi)
 		strbuf_add_string(&bytes, PASTE_OFF);
-	static const char *const names[] = { "sgr0", "op", "rmkx", "cnorm", "rmcup" };
+	static const char *const names[] = { "sgr0", "op", "rmkx", "rmcup", "cnorm" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		add_capability(&bytes, names[i]);
 	if (bytes.length > TERM_RESCUE_SIZE)
@@ -377,6 +389,7 @@ void term_suspend(struct term *term)
 		refresh();
 	}
 	endwin();
+	show_cursor();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &term->modes);
 	term_rescue_disarm();
 }
