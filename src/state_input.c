@@ -381,6 +381,12 @@ static void take_prompt_key(struct state *state, const struct scene *scene, uint
 	}
 }
 
+/* A y that was pressed twice is no command; after another C or K it is an answer again. */
+static bool is_second_y(const struct state *state, const struct input *input, int64_t now)
+{
+	return input->key == 'y' && now < state->answered_until && !question_is_open(&state->question);
+}
+
 static void take_key(struct state *state, const struct scene *scene, const struct input *input, enum action action,
 		     int64_t now)
 {
@@ -390,7 +396,7 @@ static void take_key(struct state *state, const struct scene *scene, const struc
 		take_prompt_key(state, scene, input->key, now);
 		return;
 	}
-	if (state->pasting || now < state->swallow_until || (input->key == 'y' && now < state->answered_until))
+	if (state->pasting || now < state->swallow_until || is_second_y(state, input, now))
 		return;
 	if (question_is_open(&state->question)) {
 		state_question_input(state, scene, input, now);
