@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SLICE = 4 * 1000 };
+enum { SLICE = 4 * 1000 /* microseconds of matching at a time */, ALONE_TIME = 30 /* milliseconds */ };
 
 struct app {
 	struct term *term;
@@ -108,6 +108,12 @@ static void app_resize(struct app *app)
 	desk_resize(&app->desk, width, height);
 }
 
+/* What was piled up or pasted may come in two pieces: a y that would act has a moment to show that it stands alone. */
+static bool is_answer(const struct app *app, const struct input *input)
+{
+	return input->kind == INPUT_KEY && input->key == 'y' && app->desk.state.question.stage == QUESTION_ARMED;
+}
+
 /* All the input that is there; one frame is drawn after it. */
 static void app_take_input(struct app *app, int64_t now)
 {
@@ -119,6 +125,8 @@ static void app_take_input(struct app *app, int64_t now)
 			app->quit = true;
 			return;
 		}
+		if (is_answer(app, &input) && !input.more)
+			input.more = term_more_follows(app->term, ALONE_TIME);
 		desk_input(&app->desk, &input, now);
 		app_perform_all(app);
 	}

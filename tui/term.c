@@ -540,6 +540,12 @@ static short poll_input(short events)
 	return poll(&input, 1, 0) > 0 ? input.revents : 0;
 }
 
+bool term_more_follows(struct term *term, int milliseconds)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	return term->decoder.pushed != TERM_CODE_NONE || poll(&input, 1, milliseconds) > 0;
+}
+
 struct input term_read(struct term *term)
 {
 	struct input input = term_decoder_read(&term->decoder);

@@ -54,6 +54,9 @@ bool term_ask_answer(struct term *term);
  */
 struct input term_read(struct term *term);
 
+/* Whether more input comes within so many milliseconds. */
+bool term_more_follows(struct term *term, int milliseconds);
+
 /*
  * Puts a text into the terminal's clipboard (OSC 52); its base64 form makes it inert. False where the terminal is not
  * known to have one, or for a text that is longer than terminals take (TERM_OSC_COPIED_MOST).
