@@ -266,6 +266,12 @@ static void act_on_view(struct state *state, const struct scene *scene, enum act
 	case ACTION_SESSIONS:
 		state_set_view(state, VIEW_SESSIONS);
 		break;
+	case ACTION_OBJECTS:
+		state_set_view(state, VIEW_OBJECTS);
+		break;
+	case ACTION_OBJECT:
+		state_go_to_object(state, scene, now);
+		break;
 	case ACTION_NEXT_VIEW:
 		state_set_view(state, (state->view + 1) % VIEW_COUNT);
 		break;

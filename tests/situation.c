@@ -361,10 +361,10 @@ static struct row_key read_key(const char *word)
 	if (strcmp(word, "brief") == 0)
 		return ROW_KEY_NONE;
 	if (strncmp(word, "cycle/", 6) == 0)
-		return (struct row_key){ FOREST_CYCLE, atoi(word + 6), 0 };
+		return (struct row_key){ .kind = FOREST_CYCLE, .pid = atoi(word + 6), .start = 0 };
 	if (strncmp(word, "2pc/", 4) == 0)
-		return (struct row_key){ FOREST_PREPARED, atoi(word + 4), 0 };
-	return (struct row_key){ FOREST_SESSION, atoi(word), 0 };
+		return (struct row_key){ .kind = FOREST_PREPARED, .pid = atoi(word + 4), .start = 0 };
+	return (struct row_key){ .kind = FOREST_SESSION, .pid = atoi(word), .start = 0 };
 }
 
 static bool read_choice(struct reading *reading)

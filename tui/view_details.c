@@ -181,16 +181,6 @@ static void page_waits(struct page *page, const struct frame *frame, uint32_t no
 	page_blockers(page, frame, node, ascii, text);
 }
 
-static void add_modes(uint16_t modes, struct strbuf *text)
-{
-	bool any = false;
-	for (int mode = LOCKMODE_ACCESS_SHARE; mode < LOCKMODE_SIREAD; mode++)
-		if (modes & LOCKMODE_BIT(mode)) {
-			strbuf_printf(text, "%s%s", any ? ", " : "", lockmode_short_name((enum lockmode)mode));
-			any = true;
-		}
-}
-
 /* Whom a lock that is held keeps waiting. */
 static void add_lock_waiters(const struct frame *frame, const struct graph_lock *lock, uint16_t held, uint32_t node,
 			     struct strbuf *text)
@@ -227,7 +217,7 @@ static void page_wanted(struct page *page, const struct frame *frame, uint32_t n
 		}
 		object_describe(frame->snapshot, frame->graph->locks[proc->lock].tag, text);
 		strbuf_add_char(text, ' ');
-		add_modes(proc->held, text);
+		object_add_modes(proc->held, text);
 		add_lock_waiters(frame, &frame->graph->locks[proc->lock], proc->held, node, text);
 		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
 	}

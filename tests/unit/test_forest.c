@@ -151,7 +151,9 @@ static void test_find(void **state)
 static void test_keys(void **state)
 {
 	(void)state;
-	struct row_key a = { FOREST_SESSION, 5, 10 }, b = { FOREST_SESSION, 5, 11 }, c = { FOREST_CYCLE, 5, 10 };
+	struct row_key a = { .kind = FOREST_SESSION, .pid = 5, .start = 10 },
+		       b = { .kind = FOREST_SESSION, .pid = 5, .start = 11 },
+		       c = { .kind = FOREST_CYCLE, .pid = 5, .start = 10 };
 	assert_int_equal(row_key_compare(a, a), 0);
 	assert_true(row_key_compare(a, b) < 0 && row_key_compare(b, a) > 0);
 	assert_true(row_key_compare(b, c) < 0 && row_key_compare(c, ROW_KEY_NONE) < 0);
