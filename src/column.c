@@ -1,6 +1,7 @@
 #include "column_lock.h"
 
 #include "pglocktop/object.h"
+#include "pglocktop/progress.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -216,11 +217,22 @@ static void format_state(const struct column_row *row, bool ascii, struct strbuf
 	strbuf_add_string(out, when_format_age(state.age, age));
 }
 
+/* What a maintenance command says of itself is no part of the value: sorted by it rows would move with each block. */
+static void add_progress(const struct column_row *row, bool after, struct strbuf *out)
+{
+	const struct session *session = row_session(row);
+	if (!session || !session->progress)
+		return;
+	strbuf_add_string(out, after ? ", " : "");
+	progress_describe(session->progress, out);
+}
+
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	size_t before = out->length;
 	if (row->node != GRAPH_NONE)
 		object_describe_node(row->frame->graph, row->node, ascii, out);
+	add_progress(row, out->length > before, out);
 	if (out->length == before)
 		strbuf_add_char(out, '-');
 }

@@ -1,6 +1,7 @@
 #include "column_lock.h"
 
 #include "pglocktop/object.h"
+#include "pglocktop/progress.h"
 
 #include <inttypes.h>
 
@@ -147,6 +148,17 @@ static void add_leader(const struct graph *graph, const struct graph_wait *wait,
 		strbuf_printf(text, ", worker of %" PRId32, graph->snapshot->sessions[leader].id.pid);
 }
 
+static void add_progress(const struct column_row *row, struct strbuf *text)
+{
+	const struct session *session = NULL;
+	if (row->session != SNAPSHOT_NO_INDEX)
+		session = &row->frame->snapshot->sessions[row->session];
+	if (session && session->progress) {
+		strbuf_add_string(text, ", ");
+		progress_describe(session->progress, text);
+	}
+}
+
 struct column_value column_lock_why(const struct column_row *row, bool ascii, struct strbuf *text)
 {
 	const struct graph *graph = row->frame->graph;
@@ -161,6 +173,7 @@ struct column_value column_lock_why(const struct column_row *row, bool ascii, st
 		add_leader(graph, wait, text);
 	} else {
 		column_format(&columns[COLUMN_STATE], row, ascii, text);
+		add_progress(row, text);
 	}
 	return value_text;
 }

@@ -2,7 +2,9 @@
 
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
+#include "pglocktop/progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,6 +108,23 @@ static void page_state(struct page *page, const struct frame *frame, uint32_t in
 			      session->wait_event);
 	if (session->backend_xid)
 		strbuf_printf(text, ", xid %u", (unsigned)session->backend_xid);
+	page_take(page, STYLE_NORMAL, 1, text);
+}
+
+/* How far a maintenance command has come, and on which table where its name is known. */
+static void page_progress(struct page *page, const struct snapshot *snapshot, const struct session *session,
+			  struct strbuf *text)
+{
+	if (!session->progress)
+		return;
+	struct progress_stage stage = progress_read(session->progress);
+	const struct relation_name *relation =
+		snapshot_find_relation(snapshot, session->datid, session->progress->relation);
+	progress_describe(session->progress, text);
+	if (relation)
+		strbuf_printf(text, ", on %s", relation->name);
+	if (stage.total > 0)
+		strbuf_printf(text, " (%" PRId64 " of %" PRId64 ")", stage.done, stage.total);
 	page_take(page, STYLE_NORMAL, 1, text);
 }
 
@@ -295,6 +314,7 @@ static void page_session(struct page *page, const struct view_context *context, 
 	uint32_t node = frame->graph->session_node[index];
 	page_who(page, frame->snapshot, session, text);
 	page_state(page, frame, index, context->state->ascii, text);
+	page_progress(page, frame->snapshot, session, text);
 	page_may(page, context->state, frame->snapshot, session, text);
 	if (node != GRAPH_NONE) {
 		page_waits(page, frame, node, context->state->ascii, text);
