@@ -224,7 +224,7 @@ static void add_progress(const struct column_row *row, bool after, struct strbuf
 	if (!session || !session->progress)
 		return;
 	strbuf_add_string(out, after ? ", " : "");
-	progress_describe(session->progress, out);
+	progress_summarize(session->progress, out);
 }
 
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)

@@ -155,7 +155,7 @@ static void add_progress(const struct column_row *row, struct strbuf *text)
 		session = &row->frame->snapshot->sessions[row->session];
 	if (session && session->progress) {
 		strbuf_add_string(text, ", ");
-		progress_describe(session->progress, text);
+		progress_summarize(session->progress, text);
 	}
 }
 

@@ -185,17 +185,29 @@ int progress_percent(const struct progress_stage *stage)
 	return percent < 100 ? percent : 99;
 }
 
+static void add_done(const struct progress_stage *stage, struct strbuf *out)
+{
+	int percent = progress_percent(stage);
+	if (percent >= 0)
+		strbuf_printf(out, " %d %%", percent);
+	if (stage->waits && stage->lockers_total > 0)
+		strbuf_printf(out, ", %" PRId64 " of %" PRId64 " done", stage->lockers_done, stage->lockers_total);
+}
+
+void progress_summarize(const struct progress *progress, struct strbuf *out)
+{
+	struct progress_stage stage = progress_read(progress);
+	strbuf_add_string(out, stage.command);
+	add_done(&stage, out);
+}
+
 void progress_describe(const struct progress *progress, struct strbuf *out)
 {
 	struct progress_stage stage = progress_read(progress);
-	int percent = progress_percent(&stage);
 	strbuf_add_string(out, stage.command);
 	if (stage.phase)
 		strbuf_printf(out, ": %s", stage.phase);
-	if (percent >= 0)
-		strbuf_printf(out, " %d %%", percent);
-	if (stage.waits && stage.lockers_total > 0)
-		strbuf_printf(out, ", %" PRId64 " of %" PRId64 " done", stage.lockers_done, stage.lockers_total);
+	add_done(&stage, out);
 	if (stage.waits && stage.locker != 0)
 		strbuf_printf(out, ", now %" PRId32, stage.locker);
 }

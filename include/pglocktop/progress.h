@@ -27,4 +27,7 @@ int progress_percent(const struct progress_stage *stage);
 /* Appends "vacuum: scanning heap 43 %", "create index: waits for writers, 2 of 5 done, now 8008". */
 void progress_describe(const struct progress *progress, struct strbuf *out);
 
+/* The same in few words, for a narrow column: "vacuum 43 %", "create index, 2 of 5 done". */
+void progress_summarize(const struct progress *progress, struct strbuf *out);
+
 #endif
