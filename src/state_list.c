@@ -162,15 +162,17 @@ static uint32_t root_of_node(const struct graph *graph, uint32_t node)
 
 void state_go_to_root(struct state *state, const struct scene *scene, int64_t now)
 {
+	const struct forest *forest = scene->forest;
 	uint32_t item = cursor_item(scene);
-	if (item == FOREST_NONE || (scene->forest->of_objects && scene->forest->items[item].node == GRAPH_NONE)) {
+	bool of_objects = forest && forest->of_objects;
+	if (item == FOREST_NONE || (of_objects && forest->items[item].kind == FOREST_OBJECT)) {
 		state_say(state, MESSAGE_NEWS, now, "no session of the tree is selected");
 		return;
 	}
-	if (scene->forest->of_objects)
-		item = scene->forest->node_item[root_of_node(scene->frame->graph, scene->forest->items[item].node)];
-	while (!scene->forest->of_objects && scene->forest->items[item].parent != FOREST_NONE)
-		item = scene->forest->items[item].parent;
+	if (of_objects)
+		item = forest->node_item[root_of_node(scene->frame->graph, forest->items[item].node)];
+	while (!of_objects && forest->items[item].parent != FOREST_NONE)
+		item = forest->items[item].parent;
 	cursor_to_item(state, scene, item);
 }
 

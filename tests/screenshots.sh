@@ -130,7 +130,7 @@ press Escape
 await 'DEADLOCK of 2: '
 go_to billing-1
 picture deadlock 'DEADLOCK of 2: ' 'billing-1' 'billing-2'
-press Escape 3 g
+press 3
 picture objects 'HELD / WANTED' 'conflicts with' 'ahead of it'
 press 1
 stage clear
