@@ -35,8 +35,8 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	static const struct hint sessions[] = { { "Enter", "details" }, { "/", "search" }, { "f", "filter" },
 						{ "s", "sort" },	{ "?", "help" },   { "1", "tree" },
 						{ "q", "quit" } };
-	static const struct hint objects[] = { { "Enter", "details" }, { "o", "and back" }, { "/", "search" },
-					       { "f", "filter" },      { "?", "help" },	    { "1", "tree" },
+	static const struct hint objects[] = { { "Enter", "details" }, { "o", "object" }, { "/", "search" },
+					       { "f", "filter" },      { "?", "help" },	  { "1", "tree" },
 					       { "q", "quit" } };
 	static const struct hint *const by_view[VIEW_COUNT] = { list, sessions, objects };
 	static const struct hint details[] = { { "Esc", "back" }, { "Up Down", "scroll" }, { "y", "copy" } };
