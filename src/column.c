@@ -392,7 +392,7 @@ const struct column columns[COLUMN_COUNT] = {
 	[COLUMN_MODE] = { COLUMN_MODE, "mode", "HELD / WANTED", NULL, "the modes in which it is held or wanted",
 			  COLUMN_TEXT, .width = 15, .get = column_lock_mode },
 	[COLUMN_WAITED] = { COLUMN_WAITED, "waited", "WAITED", NULL, "how long this one has waited for it",
-			    COLUMN_AGE, .right = true, .descending = true, .width = 7, .get = column_lock_waited },
+			    COLUMN_AGE, .right = true, .descending = true, .width = 7, .get = column_lock_waited, .format = column_lock_format_waited },
 	[COLUMN_WHY] = { COLUMN_WHY, "why", "WHY", NULL, "why it waits, or what a holder does",
 			 COLUMN_TEXT, .width = 26, .get = column_lock_why, .format = column_lock_format_why },
 };

@@ -102,6 +102,19 @@ struct column_value column_lock_waited(const struct column_row *row, bool ascii,
 	return (struct column_value){ .known = wait != WHEN_NONE, .number = wait };
 }
 
+void column_lock_format_waited(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	struct column_value value = column_lock_waited(row, ascii, out);
+	char age[WHEN_TEXT_SIZE];
+	if (!value.known) {
+		strbuf_add_char(out, '-');
+		return;
+	}
+	if (row_wait(row)->since == WHEN_NONE)
+		strbuf_add_string(out, ascii ? "<=" : "≤");
+	strbuf_add_string(out, when_format_age(value.number, age));
+}
+
 static void add_who(const struct graph *graph, const struct graph_wait *wait, uint32_t count, struct strbuf *text)
 {
 	if (count == 1)

@@ -14,6 +14,9 @@ struct column_value column_lock_mode(const struct column_row *row, bool ascii, s
 struct column_value column_lock_waited(const struct column_row *row, bool ascii, struct strbuf *text);
 struct column_value column_lock_why(const struct column_row *row, bool ascii, struct strbuf *text);
 
+/* "<=" before an age that is only known not to be exceeded: the server does not tell when the wait began. */
+void column_lock_format_waited(const struct column_row *row, bool ascii, struct strbuf *out);
+
 /* Nothing where there is nothing to tell. */
 void column_lock_format_why(const struct column_row *row, bool ascii, struct strbuf *out);
 
