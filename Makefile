@@ -31,9 +31,11 @@ tui_objects := $(tui_sources:%.c=$(BUILD)/%.o)
 tui_library_objects := $(filter-out $(BUILD)/tui/main.o,$(tui_objects))
 
 # A room of tests: every test_*.c (in unit/ and screens/ every file) is a program, the other files go into all of them.
-test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c tests/app/test_*.c)
+test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c tests/app/test_*.c \
+	tests/matrix/test_*.c)
 test_programs := $(test_sources:%.c=$(BUILD)/%)
-test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c)))
+test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),\
+	$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c tests/matrix/*.c)))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*.[ch] tests/*/*.[ch])
 
