@@ -122,7 +122,7 @@ static bool stands(const struct oracle *before, uint32_t index, const struct ora
 	if (!is || !same_answer(was, is))
 		return false;
 	uint32_t now = (uint32_t)(is - after->edges.sessions);
-	return before->states[index] == after->states[now] && (was->waits || was->worker || before->idle[index]);
+	return before->states[index] == after->states[now] && (was->waits || was->worker || before->rests[index]);
 }
 
 static int32_t count_direct(const struct edges *edges, int32_t pid)

@@ -174,7 +174,9 @@ void matrix_compare(struct matrix *matrix)
 	int64_t deadline = when_monotonic() + PATIENCE;
 	while (!compare_once(matrix))
 		if (when_monotonic() > deadline)
-			fail_msg("there was no quiet moment, or edges stayed presumed");
+			fail_msg("there was no quiet moment (%llu sessions moved), or edges stayed presumed (%llu)",
+				 (unsigned long long)matrix->once.inconsistent,
+				 (unsigned long long)matrix->once.presumed);
 }
 
 /* ---- what the scenario knows ---- */

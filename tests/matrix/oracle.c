@@ -16,18 +16,24 @@
 	" select tag, pid, mode, granted, l::text from l where tag in (select tag from l where not granted)"           \
 	" order by tag;"
 
-/* Before 13 a worker does not name its leader: it has the same query's text. */
+/* The leader of a parallel query's worker, else NULL. Before 13 a worker does not name it: it has the same query's
+ * text; in 10 it is but a background worker. From 16 on workers that apply a subscription have a leader, but no lock
+ * group. */
 #define SESSIONS(leader)                                                                                               \
 	"with a as (select * from pg_stat_get_activity(null) where pid <> pg_backend_pid()"                            \
 	" and application_name is distinct from 'pglocktop')"                                                          \
-	" select pid, " leader ", backend_type, coalesce(state, '') <> 'active',"                                      \
+	" select pid, " leader ", coalesce(state, '') <> 'active'"                                                     \
+	" or wait_event_type in ('Activity', 'Client', 'IPC', 'Timeout'),"                                             \
 	" (pid, backend_start, query_start)::text, query, pg_blocking_pids(pid) from a"
 
-static const char locks_and_sessions_10[] = LOCKS("null::timestamptz")
-	SESSIONS("case backend_type when 'parallel worker' then (select min(b.pid) from a b where b.query = a.query"
-		 " and b.backend_type = 'client backend' and b.datid = a.datid) end");
-static const char locks_and_sessions_13[] = LOCKS("null::timestamptz") SESSIONS("leader_pid");
-static const char locks_and_sessions_14[] = LOCKS("waitstart") SESSIONS("leader_pid");
+#define LEADER_BY_QUERY                                                                                                \
+	"case when backend_type in ('parallel worker', 'background worker') then (select min(b.pid) from a b"          \
+	" where b.query = a.query and b.backend_type = 'client backend' and b.datid = a.datid) end"
+#define LEADER "case backend_type when 'parallel worker' then leader_pid end"
+
+static const char locks_and_sessions_10[] = LOCKS("null::timestamptz") SESSIONS(LEADER_BY_QUERY);
+static const char locks_and_sessions_13[] = LOCKS("null::timestamptz") SESSIONS(LEADER);
+static const char locks_and_sessions_14[] = LOCKS("waitstart") SESSIONS(LEADER);
 
 /* README of src/backend/storage/lmgr and the manual's table of conflicting lock modes, mode by mode. */
 static const char *const conflicting_modes[] = { "",	  "8",	    "78",      "5678",	  "45678",
@@ -77,11 +83,11 @@ static uint32_t parse_blockers(const char *text, struct edge *list)
 static void add_session(struct oracle *oracle, const PGresult *rows, int row)
 {
 	struct edges *edges = &oracle->edges;
-	const char *blockers = PQgetvalue(rows, row, 6), *sql = PQgetvalue(rows, row, 5);
+	const char *blockers = PQgetvalue(rows, row, 5), *sql = PQgetvalue(rows, row, 4);
 	struct edge *list = arena_array(&edges->arena, strlen(blockers), sizeof *list);
 	int32_t pid = (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10);
 	struct edges_session *session = edges_add(edges, pid, list, parse_blockers(blockers, list));
-	session->worker = strcmp(PQgetvalue(rows, row, 2), "parallel worker") == 0;
+	session->worker = !PQgetisnull(rows, row, 1);
 	session->sql = arena_string(&edges->arena, sql);
 }
 
@@ -100,14 +106,14 @@ static void take_sessions(struct oracle *oracle, const PGresult *rows)
 	edges_finish(&oracle->edges);
 	oracle->states = arena_array(arena, count, sizeof *oracle->states);
 	oracle->leaders = arena_array(arena, count, sizeof *oracle->leaders);
-	oracle->idle = arena_array(arena, count, sizeof *oracle->idle);
+	oracle->rests = arena_array(arena, count, sizeof *oracle->rests);
 	for (int row = 0; row < (int)count; row++) {
 		uint32_t index = index_of(oracle, (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10));
 		const struct edges_session *session = &oracle->edges.sessions[index];
-		bool led = session->worker && !PQgetisnull(rows, row, 1);
-		oracle->leaders[index] = led ? (int32_t)strtol(PQgetvalue(rows, row, 1), NULL, 10) : session->pid;
-		oracle->idle[index] = PQgetvalue(rows, row, 3)[0] == 't';
-		oracle->states[index] = hash_text(PQgetvalue(rows, row, 4));
+		oracle->leaders[index] =
+			session->worker ? (int32_t)strtol(PQgetvalue(rows, row, 1), NULL, 10) : session->pid;
+		oracle->rests[index] = PQgetvalue(rows, row, 2)[0] == 't';
+		oracle->states[index] = hash_text(PQgetvalue(rows, row, 3));
 	}
 }
 
