@@ -23,7 +23,7 @@
 	"with a as (select * from pg_stat_get_activity(null) where pid <> pg_backend_pid()"                            \
 	" and application_name is distinct from 'pglocktop')"                                                          \
 	" select pid, " leader ", coalesce(state, '') <> 'active'"                                                     \
-	" or wait_event_type in ('Activity', 'Client', 'IPC', 'Timeout'),"                                             \
+	" or wait_event_type in ('Activity', 'Client', 'IPC', 'Timeout') or application_name = 'resting',"             \
 	" (pid, backend_start, query_start)::text, query, pg_blocking_pids(pid) from a"
 
 #define LEADER_BY_QUERY                                                                                                \

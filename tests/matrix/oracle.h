@@ -27,7 +27,7 @@ struct oracle {
 	struct edges edges; /* with circles; a kind is hard where the blocker's group holds a mode in the way */
 	uint64_t *states; /* by session: the same in two readings if nothing has moved for it */
 	int32_t *leaders; /* by session: of its lock group */
-	bool *rests; /* by session: it runs no statement, or waits for what is no lock */
+	bool *rests; /* by session: it runs no statement, waits for what is no lock, or calls itself "resting" */
 	struct oracle_lock *locks; /* of which somebody waits for, by tag */
 	uint32_t lock_count;
 };
