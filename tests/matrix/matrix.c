@@ -14,8 +14,10 @@ static const char *const settings[] = { "deadlock_timeout=600s",
 					"max_worker_processes=16",
 					"max_parallel_workers=16",
 					"max_locks_per_transaction=256",
-					"shared_buffers=32MB",
 					"max_pred_locks_per_transaction=256",
+					"shared_buffers=32MB",
+					"log_min_messages=fatal",
+					"log_min_error_statement=panic",
 					NULL };
 
 int matrix_open(void **state)
@@ -35,8 +37,10 @@ int matrix_close(void **state)
 {
 	struct matrix *matrix = *state;
 	void *stage = matrix->stage;
-	matrix_report("scenarios", matrix->version, matrix->scenarios, &matrix->once);
-	matrix_report("scenarios, live", matrix->version, 0, &matrix->live);
+	if (matrix->once.compared > 0) {
+		matrix_report("scenarios", matrix->version, matrix->scenarios, &matrix->once);
+		matrix_report("scenarios, live", matrix->version, 0, &matrix->live);
+	}
 	strbuf_release(&matrix->once.report);
 	strbuf_release(&matrix->live.report);
 	free(matrix);
@@ -110,7 +114,7 @@ void matrix_cancel(struct matrix *matrix, PGconn *session)
 
 /* ---- what the program says ---- */
 
-static void read_document(struct matrix *matrix, bool all_edges, struct edges *edges)
+void matrix_read_document(struct matrix *matrix, bool all_edges, struct edges *edges)
 {
 	const char *arguments[] = { "--once", "--format", "json", all_edges ? "--all-edges" : NULL, NULL };
 	struct stage_output output;
@@ -151,8 +155,8 @@ static bool compare_once(struct matrix *matrix)
 	struct edges shortened, frame;
 	edges_release(&matrix->said);
 	oracle_read(matrix->stage->admin, &before);
-	read_document(matrix, true, &matrix->said);
-	read_document(matrix, false, &shortened);
+	matrix_read_document(matrix, true, &matrix->said);
+	matrix_read_document(matrix, false, &shortened);
 	read_live(matrix, &frame);
 	oracle_read(matrix->stage->admin, &after);
 	bool quiet = compare_readings(&before, &matrix->said, &after, &once);
