@@ -89,6 +89,10 @@ test: ## install what is missing (apt), then all tests, under sanitizers, too
 	tests/install-dependencies.sh test
 	BUILD='$(BUILD)' tests/suite.sh all
 
+test-matrix: ## the wait-for graph against pg_blocking_pids() on VERSIONS of PostgreSQL (10 to 18 unless given)
+	tests/install-dependencies.sh matrix
+	BUILD='$(BUILD)' tests/matrix/matrix.sh $(VERSIONS)
+
 bench: $(BUILD)/tests/bench/analysis ## how long it takes from lock rows to lines on screen
 	$<
 
@@ -99,7 +103,7 @@ unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
 	tests/run.sh $^
 
 # For suite.sh: the programs of the rooms in ROOMS.
-ROOMS ?= unit screens pty pg app
+ROOMS ?= unit screens pty pg app matrix
 wanted_programs = $(filter $(ROOMS:%=$(BUILD)/tests/%/%),$(test_programs))
 test-programs: $(BUILD)/pglocktop $(wanted_programs)
 list-tests:
@@ -150,7 +154,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
+.PHONY: all check test test-matrix unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

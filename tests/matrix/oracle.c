@@ -151,14 +151,11 @@ static void note_hard_edge(struct oracle *oracle, int32_t waiter, int32_t holder
 /* One lock: its rows, whose wait is whose, and which of its edges are hard. */
 static void take_lock(struct oracle *oracle, const struct oracle_lock *rows, uint32_t count)
 {
-	uint64_t state = 0;
-	for (uint32_t i = 0; i < count; i++)
-		state += hash_text(rows[i].text);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t leader = index_of(oracle, rows[i].leader), process = index_of(oracle, rows[i].pid);
 		if (rows[i].granted || leader == UINT32_MAX)
 			continue;
-		oracle->states[leader] += state;
+		oracle->states[leader] += hash_text(rows[i].text);
 		if (process != UINT32_MAX)
 			oracle->edges.sessions[process].waits = true;
 		for (uint32_t j = 0; j < count; j++)

@@ -2,8 +2,8 @@
  * oracle.h - what the server itself says: pg_blocking_pids() of every session, with the rows of pg_locks about it.
  *
  * An answer of pg_blocking_pids() holds for an instant. Two readings of the oracle with the same answer about a
- * session, and with the same rows about the lock that it waits for, say that nothing has moved for it in between: what
- * the program says in between must be the same.
+ * session whose wait is the same, too, say that nothing has moved for it in between: what the program says in between
+ * must be the same.
  */
 #ifndef PGLOCKTOP_TESTS_ORACLE_H
 #define PGLOCKTOP_TESTS_ORACLE_H
@@ -25,7 +25,7 @@ struct oracle_lock {
 
 struct oracle {
 	struct edges edges; /* with circles; a kind is hard where the blocker's group holds a mode in the way */
-	uint64_t *states; /* by session: the same in two readings if nothing has moved for it */
+	uint64_t *states; /* by session: its statement, and what its lock group waits for */
 	int32_t *leaders; /* by session: of its lock group */
 	bool *rests; /* by session: it runs no statement, waits for what is no lock, or calls itself "resting" */
 	struct oracle_lock *locks; /* of which somebody waits for, by tag */
