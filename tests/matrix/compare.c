@@ -4,9 +4,10 @@
 #include <string.h>
 
 struct comparing {
-	const struct oracle *oracle;
+	const struct oracle *oracle, *after;
 	const struct edges *said;
 	struct comparison *comparison;
+	bool moved; /* a blocker has, of the session under way */
 };
 
 /* ---- reports ---- */
@@ -36,6 +37,15 @@ static void report(struct comparing *comparing, int32_t pid, const char *what, i
 
 /* ---- one session ---- */
 
+/* An edge is wrong if its blocker stood still: else it may have come and gone. */
+static void judge_edge(struct comparing *comparing, int32_t pid, const char *what, int32_t blocker)
+{
+	if (oracle_part_in(comparing->oracle, blocker, pid) != oracle_part_in(comparing->after, blocker, pid))
+		comparing->moved = true;
+	else
+		report(comparing, pid, what, blocker);
+}
+
 static bool has_presumed(const struct edges_session *session)
 {
 	for (uint32_t i = 0; i < session->count; i++)
@@ -64,7 +74,7 @@ static bool find_missing(struct comparing *comparing, const struct edges_session
 		if (truth->edges[i].kind == EDGE_SOFT && is_presumed_behind(comparing->said, said->pid, blocker))
 			presumed = true;
 		else
-			report(comparing, said->pid, "an edge is missing, to", blocker);
+			judge_edge(comparing, said->pid, "an edge is missing, to", blocker);
 	}
 	return presumed;
 }
@@ -77,8 +87,8 @@ static void check_claims(struct comparing *comparing, const struct edges_session
 		enum edge_kind kind;
 		bool found = edges_find_edge(truth, edge->blocker, &kind);
 		if (edge->kind == EDGE_PRESUMED ? found && kind == EDGE_HARD : !found || kind != edge->kind)
-			report(comparing, said->pid, found ? "of the wrong kind, to" : "an edge too many, to",
-			       edge->blocker);
+			judge_edge(comparing, said->pid, found ? "of the wrong kind, to" : "an edge too many, to",
+				   edge->blocker);
 	}
 	if (said->more > 0 && said->count + said->more != truth->count)
 		report(comparing, said->pid, "its blockers are not all counted", -1);
@@ -95,11 +105,16 @@ static void compare_session(struct comparing *comparing, const struct edges_sess
 	}
 	if (truth->waits && !said->waits && !truth->worker)
 		report(comparing, truth->pid, "it waits", -1);
+	comparing->moved = false;
 	check_claims(comparing, truth, said);
 	bool presumed = find_missing(comparing, truth, said) || has_presumed(said);
-	if (truth->waits && presumed)
+	if (!truth->waits)
+		return;
+	if (comparing->moved)
+		comparison->inconsistent++;
+	else if (presumed)
 		comparison->presumed++;
-	else if (truth->waits)
+	else
 		comparison->compared++;
 }
 
@@ -167,8 +182,8 @@ static void compare_circles(struct comparing *comparing)
 bool compare_readings(const struct oracle *before, const struct edges *said, const struct oracle *after,
 		      struct comparison *comparison)
 {
-	struct comparing comparing = { before, said, comparison };
-	uint64_t presumed = comparison->presumed;
+	struct comparing comparing = { .oracle = before, .after = after, .said = said, .comparison = comparison };
+	uint64_t unsettled = comparison->presumed + comparison->inconsistent;
 	bool quiet = true;
 	for (uint32_t i = 0; i < before->edges.session_count; i++) {
 		const struct edges_session *truth = &before->edges.sessions[i];
@@ -180,7 +195,7 @@ bool compare_readings(const struct oracle *before, const struct edges *said, con
 		quiet &= stood;
 	}
 	quiet &= before->edges.session_count == after->edges.session_count;
-	if (quiet && comparison->presumed == presumed) {
+	if (quiet && comparison->presumed + comparison->inconsistent == unsettled) {
 		compare_direct(&comparing);
 		compare_circles(&comparing);
 	}

@@ -228,8 +228,6 @@ void oracle_release(struct oracle *oracle)
 	edges_release(&oracle->edges);
 }
 
-/* ---- for reports ---- */
-
 static bool group_waits_for(const struct oracle *oracle, int32_t leader, const char *tag)
 {
 	for (uint32_t i = 0; i < oracle->lock_count; i++)
@@ -237,6 +235,17 @@ static bool group_waits_for(const struct oracle *oracle, int32_t leader, const c
 		    strcmp(oracle->locks[i].tag, tag) == 0)
 			return true;
 	return false;
+}
+
+uint64_t oracle_part_in(const struct oracle *oracle, int32_t leader, int32_t waiter)
+{
+	uint32_t index = index_of(oracle, waiter);
+	uint64_t part = 0;
+	for (uint32_t i = 0; index != UINT32_MAX && i < oracle->lock_count; i++)
+		if (oracle->locks[i].leader == leader &&
+		    group_waits_for(oracle, oracle->leaders[index], oracle->locks[i].tag))
+			part += hash_text(oracle->locks[i].text);
+	return part;
 }
 
 void oracle_describe(const struct oracle *oracle, int32_t pid, struct strbuf *out)

@@ -36,6 +36,9 @@ struct oracle {
 void oracle_read(PGconn *conn, struct oracle *oracle);
 void oracle_release(struct oracle *oracle);
 
+/* What a lock group has to do with the locks that another one waits for: the same in two readings if it stood still. */
+uint64_t oracle_part_in(const struct oracle *oracle, int32_t leader, int32_t waiter);
+
 /* What is known of the session's wait, for a report. */
 void oracle_describe(const struct oracle *oracle, int32_t pid, struct strbuf *out);
 

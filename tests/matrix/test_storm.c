@@ -72,8 +72,8 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 		look(matrix, &listener, &once, &live);
 		rounds++;
 		if (once.mismatches + live.mismatches > wrong)
-			print_error("round %llu\nby the document:\n%s\nby the live source:\n%s\n",
-				    (unsigned long long)rounds, once.report.text, live.report.text);
+			printf("round %llu\nby the document:\n%s\nby the live source:\n%s\n",
+			       (unsigned long long)rounds, once.report.text, live.report.text);
 		strbuf_reset(&once.report);
 		strbuf_reset(&live.report);
 	}
