@@ -168,8 +168,12 @@ static bool compare_once(struct matrix *matrix)
 	edges_release(&frame);
 	oracle_release(&before);
 	oracle_release(&after);
-	if (once.mismatches + live.mismatches > 0)
-		fail_msg("the document:\n%s\nthe live source:\n%s", once.report.text, live.report.text);
+	if (once.mismatches + live.mismatches > 0) {
+		printf("by the document:\n%s\nby the live source:\n%s\n", once.report.text, live.report.text);
+		fail_msg("it says something else than the server");
+	}
+	strbuf_release(&once.report);
+	strbuf_release(&live.report);
 	return quiet && once.presumed == 0;
 }
 
