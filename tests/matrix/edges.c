@@ -12,6 +12,7 @@ void edges_init(struct edges *edges, uint32_t capacity)
 void edges_release(struct edges *edges)
 {
 	arena_release(&edges->arena);
+	*edges = (struct edges){ .arena = ARENA_INIT };
 }
 
 static int compare_edges(const void *left, const void *right)

@@ -16,6 +16,7 @@ static const char *const settings[] = { "deadlock_timeout=600s",
 					"max_locks_per_transaction=256",
 					"max_pred_locks_per_transaction=256",
 					"shared_buffers=32MB",
+					"wal_level=logical",
 					"log_min_messages=fatal",
 					"log_min_error_statement=panic",
 					NULL };
@@ -62,8 +63,8 @@ int matrix_clear(void **state)
 {
 	struct matrix *matrix = *state;
 	void *stage = matrix->stage;
+	matrix->scenarios += matrix->said.session_count > 0; /* not one that was skipped */
 	edges_release(&matrix->said);
-	matrix->scenarios++;
 	end_prepared(matrix);
 	return stage_clear(&stage);
 }

@@ -81,7 +81,7 @@ static void workers_alone_as_waiters(void **state)
 {
 	struct matrix *matrix = *state;
 	if (matrix->version < 110000)
-		return; /* parallel_leader_participation came with 11 */
+		skip(); /* parallel_leader_participation came with 11 */
 	PGconn *holder = matrix_doing(matrix, "begin; lock table u in exclusive mode");
 	PGconn *alter = matrix_waiting(matrix, "begin", "alter table u add more int");
 	PGconn *leader = parallel_session(matrix, false);
