@@ -11,8 +11,6 @@ static void link_waits(struct graph_build *build)
 {
 	struct graph *graph = build->graph;
 	graph->node_waits = list_by_node(build, graph->wait_count);
-	for (uint32_t i = 0; i < graph->wait_count; i++)
-		graph->nodes[graph->waits[i].node].wait_count++;
 	uint32_t first = 0;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		graph->nodes[i].first_wait = first;
@@ -61,9 +59,9 @@ struct graph *graph_new(const struct snapshot *snapshot)
 	graph->snapshot = snapshot;
 	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch };
 	graph_build_rows(&build);
+	link_procs(&build);
 	graph_build_queues(&build);
 	link_waits(&build);
-	link_procs(&build);
 	graph_build_edges(&build);
 	graph_build_cycles(&build);
 	sum_waiting(graph);

@@ -168,7 +168,7 @@ static void name_actors(struct rows *rows)
 	rows->actor_of_session =
 		arena_array(rows->build->scratch, snapshot->session_count, sizeof *rows->actor_of_session);
 	for (uint32_t i = 0; i < snapshot->session_count; i++)
-		rows->actor_of_session[i] = snapshot_leader(snapshot, i);
+		rows->actor_of_session[i] = snapshot->sessions[i].leader;
 	name_unmatched(rows);
 	rows->actor_count = snapshot->session_count + snapshot->prepared_count + rows->unmatched_count;
 }
@@ -310,6 +310,7 @@ static void add_wait(struct rows *rows, uint32_t row_index, uint32_t proc)
 	struct graph *graph = rows->build->graph;
 	const struct lock *row = &rows->build->snapshot->locks[row_index];
 	bool for_owner = row->tag.kind == LOCKTAG_TRANSACTIONID;
+	graph->nodes[graph->procs[proc].node].wait_count++;
 	graph->waits[graph->wait_count++] = (struct graph_wait){
 		.node = graph->procs[proc].node,
 		.lock = graph->procs[proc].lock,
@@ -328,7 +329,12 @@ static void add_share(struct rows *rows, const struct share *share)
 	struct graph *graph = rows->build->graph;
 	struct graph_lock *lock = &graph->locks[share->lock];
 	uint32_t proc = graph->proc_count++;
-	graph->procs[proc] = (struct graph_proc){ rows->node_of_actor[share->actor], share->lock, share->held };
+	graph->procs[proc] = (struct graph_proc){
+		.node = rows->node_of_actor[share->actor],
+		.lock = share->lock,
+		.held = share->held,
+		.wanted = share->wanted,
+	};
 	lock->proc_count++;
 	lock->holder_count += share->held != 0;
 	for (uint32_t i = 0; i < share->use_count; i++) {
