@@ -57,6 +57,9 @@ struct graph_answers {
  */
 void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, const struct graph_answers *answers);
 
+/* The strongest edge from a waiting node to one that blocks it, over all its waits. */
+enum edge_kind graph_edge_kind(const struct graph *graph, uint32_t waiter, uint32_t blocker);
+
 /* graph_blockers without its total: returns how many were written. */
 uint32_t graph_list_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity);
 

@@ -270,6 +270,7 @@ static void copy_settings(struct pgserver *server, const char *const *settings)
 					   "fsync=off",
 					   "autovacuum=off",
 					   "lc_messages=C",
+					   "password_encryption=scram-sha-256", /* before 14 it is not the default */
 					   "max_prepared_transactions=10",
 					   NULL };
 	const char *const *lists[] = { own, settings };
