@@ -52,13 +52,25 @@ static void sum_waiting(struct graph *graph)
 	}
 }
 
+static uint32_t *list_leaders(const struct snapshot *snapshot, struct arena *scratch)
+{
+	uint32_t *leaders = arena_array(scratch, snapshot->session_count, sizeof *leaders);
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		leaders[i] = snapshot->sessions[i].leader;
+	return leaders;
+}
+
 struct graph *graph_new(const struct snapshot *snapshot)
 {
 	struct arena scratch = ARENA_INIT;
 	struct graph *graph = arena_alloc(snapshot->arena, sizeof *graph);
 	graph->snapshot = snapshot;
-	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch };
+	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch, list_leaders(snapshot, &scratch) };
 	graph_build_rows(&build);
+	if (graph_find_groups(&build)) {
+		*graph = (struct graph){ .snapshot = snapshot };
+		graph_build_rows(&build);
+	}
 	link_procs(&build);
 	graph_build_queues(&build);
 	link_waits(&build);

@@ -4,6 +4,7 @@
  * graph_new runs them in this order, each relying on what the ones before have filled in:
  *
  *     rows    nodes, locks, procs, and the waits of each lock in the order of the snapshot's rows
+ *     groups  where answers tell of lock groups that the sessions do not: rows once more, with these
  *     procs   node_procs (from here on what a node holds and awaits can be enumerated)
  *     queues  the waits of each lock brought into the queue's order; since, asked, cover
  *     links   node_waits (from here on a node's waits can be enumerated)
@@ -22,9 +23,11 @@ struct graph_build {
 	const struct snapshot *snapshot;
 	struct arena *arena; /* the snapshot's */
 	struct arena *scratch;
+	uint32_t *leaders; /* by session: the session that leads its lock group */
 };
 
 void graph_build_rows(struct graph_build *build);
+bool graph_find_groups(struct graph_build *build); /* true: `leaders` has changed */
 void graph_build_queues(struct graph_build *build);
 void graph_build_edges(struct graph_build *build);
 void graph_build_cycles(struct graph_build *build);
@@ -43,6 +46,8 @@ bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait
 
 /* Whether an answer settles that `ahead` is ahead of `behind`, two waits of one lock in conflicting modes. */
 bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahead, const struct graph_wait *behind);
+
+uint32_t *graph_answers_by_session(struct graph_build *build);
 
 /* The snapshot's answers, by session: each speaks for the whole lock group, but is sure to be of this wait's time. */
 struct graph_answers {

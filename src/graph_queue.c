@@ -173,7 +173,7 @@ static bool order_matters(const struct graph *graph, const struct graph_lock *lo
 	return false;
 }
 
-static uint32_t *find_answers(struct graph_build *build)
+uint32_t *graph_answers_by_session(struct graph_build *build)
 {
 	const struct snapshot *snapshot = build->snapshot;
 	uint32_t *answers = arena_array(build->scratch, snapshot->session_count, sizeof *answers);
@@ -200,7 +200,7 @@ void graph_build_queues(struct graph_build *build)
 	struct graph *graph = build->graph;
 	for (uint32_t i = 0; i < graph->wait_count; i++)
 		graph->waits[i].since = usable_waitstart(build->snapshot, &graph->waits[i]);
-	struct graph_answers answers = { find_answers(build), list_pids(build), NULL };
+	struct graph_answers answers = { graph_answers_by_session(build), list_pids(build), NULL };
 	answers.named = arena_array(build->scratch, graph->node_count, sizeof *answers.named);
 	for (uint32_t i = 0; i < graph->lock_count; i++) {
 		struct graph_lock *lock = &graph->locks[i];

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 5 };
+enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8 };
 
 /* Of the last scans' server time, for questions about the order of queues. */
 #define QUESTIONS_SHARE 0.1
