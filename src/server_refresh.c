@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 5 };
+enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8 };
 
 /* Of the last scans' server time, for questions about the order of queues. */
 #define QUESTIONS_SHARE 0.1
@@ -171,12 +171,15 @@ static void fill_server(struct scan *scan)
 		info->replay_lag = when_age(scan->tail_at, scan->replayed_at);
 }
 
-/* Behind a pooler the backend, and even the server, may be another one at each reading. */
+/*
+ * Behind a pooler the backend, and even the server, may be another one at each reading; and its protocol's key names
+ * none of them.
+ */
 static void note_backend(struct scan *scan)
 {
 	struct server *server = scan->server;
 	struct server_facts *facts = &server->facts;
-	if (facts->own_pid != 0 && facts->own_pid != scan->own_pid)
+	if ((facts->own_pid != 0 && facts->own_pid != scan->own_pid) || PQbackendPID(server->conn) != scan->own_pid)
 		facts->pooled = true;
 	facts->own_pid = scan->own_pid;
 	if (facts->started_at != scan->frame->snapshot->server.started_at) {

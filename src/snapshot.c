@@ -1,5 +1,7 @@
 #include "pglocktop/snapshot.h"
 
+#include "snapshot_group.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +292,7 @@ void snapshot_finish(struct snapshot *snapshot)
 		add_unlisted(snapshot, unlisted);
 		connect_sessions(snapshot);
 	}
+	snapshot_find_groups(snapshot);
 	connect_prepared(snapshot);
 	connect_progress(snapshot);
 }
@@ -315,14 +318,4 @@ const struct relation_name *snapshot_find_relation(const struct snapshot *snapsh
 	if (snapshot->relation_count == 0)
 		return NULL;
 	return bsearch(&key, snapshot->relations, snapshot->relation_count, sizeof key, compare_relations);
-}
-
-uint32_t snapshot_leader(const struct snapshot *snapshot, uint32_t session)
-{
-	const struct session *worker = &snapshot->sessions[session];
-	/* From 16 on leader_pid is set for apply workers, too, which are in no lock group. */
-	if (worker->leader_pid == 0 || !worker->backend_type || strcmp(worker->backend_type, "parallel worker") != 0)
-		return session;
-	uint32_t leader = snapshot_find_pid(snapshot, worker->leader_pid);
-	return leader == SNAPSHOT_NO_INDEX ? session : leader;
 }

@@ -100,7 +100,9 @@ struct session {
 	struct identity id;
 	bool listed;
 	bool is_client; /* occupies one of max_connections' slots, as far as can be told */
-	int32_t leader_pid; /* of a parallel worker (13+), 0: none */
+	int32_t leader_pid; /* of a parallel worker, as the server says (13+), 0: none */
+	uint32_t leader; /* index of the session that leads its lock group: its own for all but a parallel worker */
+	bool leader_known; /* false: it is a worker, or its type is hidden and it may be one, and whose is not known */
 	uint32_t datid;
 	uint32_t usesysid;
 	const char *backend_type;
@@ -278,10 +280,10 @@ void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *pre
 void snapshot_add_progress(struct snapshot *snapshot, const struct progress *progress);
 
 /*
- * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, connects progress with
- * sessions, locks with sessions and prepared transactions (those by the rows with pid NULL and the same
- * virtualtransaction that hold the transaction's own xid: PostgreSQL 10 to 18 do not put the xid into
- * virtualtransaction). O(n log n).
+ * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, finds the leaders of
+ * parallel workers (before 13 by server.version_num, which must be set), connects progress with sessions, locks with
+ * sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
+ * transaction's own xid: PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */
 void snapshot_finish(struct snapshot *snapshot);
 
@@ -293,8 +295,5 @@ uint32_t snapshot_find(const struct snapshot *snapshot, struct identity id);
 
 /* NULL when the name is not known. O(log n). */
 const struct relation_name *snapshot_find_relation(const struct snapshot *snapshot, uint32_t database, uint32_t oid);
-
-/* The leader's index for a worker of a parallel query, the session's own otherwise (an apply worker leads itself). */
-uint32_t snapshot_leader(const struct snapshot *snapshot, uint32_t session);
 
 #endif
