@@ -257,8 +257,9 @@ void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *pre
 
 /*
  * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, finds the leaders of
- * parallel workers (before 13 by server.version_num, which must be set), connects locks with sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
- * transaction's own xid: PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
+ * parallel workers (before 13 by server.version_num, which must be set), connects locks with sessions and prepared
+ * transactions (those by the rows with pid NULL and the same virtualtransaction that hold the transaction's own xid:
+ * PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */
 void snapshot_finish(struct snapshot *snapshot);
 
