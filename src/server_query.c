@@ -284,6 +284,13 @@ const char *query_setting(unsigned index, int version)
 	return NULL;
 }
 
+const char *query_local_settings(void)
+{
+	return "select pg_catalog.set_config('search_path', '', true),"
+	       " pg_catalog.set_config('lock_timeout', '250ms', true),"
+	       " pg_catalog.set_config('statement_timeout', '5s', true)";
+}
+
 /* ---- parameters ---- */
 
 static void write_big_endian(char *bytes, uint64_t value, int length)

@@ -218,6 +218,8 @@ static bool read_session(struct reading *reading)
 	for (int i = 2; i < reading->word_count; i++)
 		if (!read_session_word(reading, &session, reading->words[i]))
 			return false;
+	if (session.state == SESSION_HIDDEN)
+		session.backend_type = NULL;
 	session.database = database_of(session.datid);
 	snapshot_add_session(reading->snapshot, &session);
 	return true;
