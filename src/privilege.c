@@ -1,5 +1,7 @@
 #include "pglocktop/privilege.h"
 
+#include "pglocktop/recovery.h"
+
 #include <string.h>
 
 enum { SIGNAL_AUTOVACUUM_SINCE = 180000 };
@@ -65,6 +67,18 @@ static void explain_autovacuum(const struct snapshot *snapshot, const char *role
 		strbuf_printf(out, "; GRANT pg_signal_autovacuum_worker TO %s would do", role);
 }
 
+/* On a standby recovery can be in the way of sessions, and there is something to be done about it. */
+static void explain_auxiliary(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
+{
+	if (snapshot->server.in_recovery && recovery_is_startup(session)) {
+		strbuf_add_string(out, "is the startup process. ");
+		recovery_explain(snapshot, (uint32_t)(session - snapshot->sessions), out);
+	} else {
+		strbuf_printf(out, "is the server's %s: nobody can signal it",
+			      session->backend_type ? session->backend_type : "own process");
+	}
+}
+
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
 {
 	const char *role = snapshot->role.name ? snapshot->role.name : "this role";
@@ -95,8 +109,7 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 			      session->backend_type ? session->backend_type : "process");
 		break;
 	case MAY_NOT_AUXILIARY:
-		strbuf_printf(out, "is the server's %s: nobody can signal it",
-			      session->backend_type ? session->backend_type : "own process");
+		explain_auxiliary(snapshot, session, out);
 		break;
 	case MAY_NOT_GONE:
 		strbuf_add_string(out, "came or went while the server was read: wait for the next refresh");

@@ -24,7 +24,8 @@ struct privilege_facts {
 
 enum session_may privilege_decide(const struct privilege_facts *facts, const struct session *session);
 
-/* The reason and the mend, one line, lower case: "8100 is a superuser's session: only a superuser may signal it". */
+/* The reason and the mend, one line, lower case: "8100 is a superuser's session: only a superuser may signal it".
+ * `session` is one of the snapshot's. */
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out);
 
 #endif
