@@ -310,7 +310,7 @@ static void init(struct server *server, const struct server_limits *limits)
 	server->status.retry_at = WHEN_NONE;
 	server->status.asked_at = WHEN_NONE;
 	server->exchange.cancel_fd = -1;
-	server->names.refreshed_at = WHEN_NONE;
+	server->names.rights_at = server->names.databases_at = WHEN_NONE;
 	server->questions.scale = 1;
 	server->epoch = 1;
 	server->waiting = -1;

@@ -114,7 +114,7 @@ enum exchange_end {
 	EXCHANGE_STOPPED /* the caller of the source wants it to end */
 };
 
-/* ---- names: server_names.c ---- */
+/* ---- names: server_cache.c, server_names.c ---- */
 
 struct name_entry {
 	uint32_t database; /* of a relation; 0 for roles and databases */
@@ -133,7 +133,7 @@ struct name_cache {
 	size_t count, capacity;
 };
 
-/* The relations that a snapshot's locks name, sorted; in its arena. */
+/* The relations that a snapshot's locks name, of any database, sorted; in its arena. */
 struct relation_key {
 	uint32_t database, oid;
 	bool waited;
@@ -144,15 +144,25 @@ struct name_keys {
 	uint32_t count;
 };
 
+/* The role whose rights count: current_user, which is another than the login's after SET ROLE in a role's settings. */
+struct own_role {
+	bool known;
+	char *name, *quoted;
+	bool superuser, inherits, sees_all, member_sees, signals, member_signals, signals_autovacuum;
+};
+
 struct names {
 	struct name_cache roles, databases, relations;
 	struct name_cache incoming_roles, incoming_databases, incoming_relations; /* of the statements under way */
 	int64_t retry_at; /* after a failure; monotonic */
-	int64_t refreshed_at; /* monotonic; WHEN_NONE: never */
-	bool own_known;
-	char *own_name;
-	bool own_superuser, own_sees_all, own_signals, own_signals_autovacuum;
+	int64_t rights_at, databases_at; /* when they were asked for; monotonic; WHEN_NONE: never */
+	struct own_role own;
 	uint32_t own_database; /* oid */
+};
+
+enum names_wish {
+	NAMES_MISSING, /* what was never had: a frame waits for it for a moment */
+	NAMES_OUTDATED /* what may have changed since: asked for when the frame is out */
 };
 
 /* ---- the source ---- */
@@ -285,11 +295,19 @@ void questions_accept(struct server *server, struct snapshot *snapshot, struct q
 void questions_measure(struct server *server, int64_t elapsed);
 void questions_release(struct server_questions *questions);
 
+/* server_cache.c */
+void name_cache_add(struct name_cache *cache, const struct name_entry *owned);
+void name_cache_merge(struct name_cache *cache, struct name_cache *incoming); /* which is empty after */
+void name_cache_release(struct name_cache *cache);
+const struct name_entry *name_cache_find(const struct name_cache *cache, uint32_t database, uint32_t oid); /* NULL */
+const char *name_cache_text(const struct name_cache *cache, uint32_t oid, struct arena *arena); /* NULL: not known */
+
 /* server_names.c */
 const char *names_encoding_of(const void *names, uint32_t database);
-struct name_keys names_collect(const struct server *server, const struct snapshot *snapshot);
-/* Begins an exchange for what is not known; false: there is nothing to ask. */
-bool names_ask(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys);
+struct name_keys names_collect(const struct snapshot *snapshot);
+/* Begins an exchange for what is wished; false: there is nothing to ask. */
+bool names_ask(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys,
+	       enum names_wish wish);
 void names_receive(struct server *server); /* the exchange is done */
 void names_apply(const struct server *server, struct snapshot *snapshot, const struct name_keys *keys);
 void names_add_warm(struct server *server); /* the names' statements, for the warm-up */

@@ -289,7 +289,7 @@ static bool wait_for_names(struct server *server, const struct snapshot *snapsho
 	const struct server_limits *limits = &server->limits;
 	bool once = server->options.once;
 	int64_t deadline = when_monotonic() + (once ? limits->names_once : limits->names);
-	while (names_ask(server, snapshot, keys)) {
+	while (names_ask(server, snapshot, keys, NAMES_MISSING)) {
 		enum exchange_end end = exchange_wait(server, deadline);
 		if (end != EXCHANGE_DONE)
 			return end == EXCHANGE_PENDING;
@@ -316,17 +316,22 @@ static void publish(struct server *server, struct frame *owned)
 		queues_publish(&server->queues, &news);
 }
 
+/*
+ * Names that are missing have a moment to come. What comes later, and what is asked for anew since it may have changed,
+ * is in the next frame.
+ */
 static bool hand_over(struct server *server, struct frame *owned)
 {
 	int64_t cpu = cpu_time();
-	struct name_keys keys = names_collect(server, owned->snapshot);
+	struct name_keys keys = names_collect(owned->snapshot);
 	bool alive = wait_for_names(server, owned->snapshot, &keys);
 	names_apply(server, owned->snapshot, &keys);
 	owned->snapshot->cost.client += cpu_time() - cpu;
+	bool asked = alive && (server->exchange.in_flight ||
+			       (!server->options.once && names_ask(server, owned->snapshot, &keys, NAMES_OUTDATED)));
 	publish(server, owned);
-	if (!alive || !server->exchange.in_flight)
+	if (!asked)
 		return alive;
-	/* The names that did not come in time are in the next frame. */
 	if (exchange_wait(server, INT64_MAX) != EXCHANGE_DONE)
 		return false;
 	names_receive(server);

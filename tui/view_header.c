@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/privilege.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -303,13 +305,17 @@ static void add_counts(const struct view_context *context, struct segment *segme
 		    (int)totals->connections >= snapshot->server.slots_for_all * 9 / 10;
 	add(segments, count, full ? STYLE_HEADER_STRONG : STYLE_HEADER, full ? 1 : 3, false, text);
 	used = snprintf(text, sizeof text, "WAITING %u", (unsigned)totals->waiting);
-	if (totals->longest_wait != WHEN_NONE)
+	if (totals->waiting > 0)
 		snprintf(text + used, sizeof text - (size_t)used, "  longest %s",
-			 when_format_age(totals->longest_wait, when));
+			 totals->longest_wait == WHEN_NONE ? "?" : when_format_age(totals->longest_wait, when));
 	add(segments, count, totals->waiting ? STYLE_HEADER_STRONG : STYLE_HEADER, 0, false, text);
 	spark_text(context, text, sizeof text);
 	add(segments, count, STYLE_HEADER, 6, false, text);
-	snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
+	/* Of other roles' sessions only those count that it sees. */
+	if (snapshot->role.known && !snapshot->role.sees_all)
+		snprintf(text, sizeof text, "idle in txn ?");
+	else
+		snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
 	add(segments, count, STYLE_HEADER, 4, false, text);
 	if (totals->new_deadlocks >= 0) {
 		snprintf(text, sizeof text, "deadlocks +%" PRId64 " since %.5s", totals->new_deadlocks,
@@ -361,6 +367,14 @@ static void add_uniform(const struct view_context *context, struct segment *segm
 	}
 }
 
+static void draw_advice(struct canvas *canvas, const struct view_context *context)
+{
+	struct strbuf text = STRBUF_INIT;
+	privilege_advise(context->scene->frame->snapshot, &text);
+	canvas_put_cut(canvas, context->layout.advice_y, 1, -1, STYLE_HEADER, text.text);
+	strbuf_release(&text);
+}
+
 void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[12];
@@ -373,4 +387,6 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
 	view_draw_segments(canvas, 1, segments, count);
+	if (context->layout.advice_y >= 0)
+		draw_advice(canvas, context);
 }

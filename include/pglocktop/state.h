@@ -95,6 +95,7 @@ struct state {
 	int width, height;
 	bool ascii;
 	bool read_only;
+	bool advised; /* the role could be granted more: a line of the header says what */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
 	bool details; /* the details of the cursor's session cover the list */
