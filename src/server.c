@@ -95,6 +95,10 @@ static void obey(struct server *server, const struct source_command *command)
 	case COMMAND_SELECTED:
 		server->agenda.selected = command->selected;
 		break;
+	case COMMAND_LOOKUP:
+		server->agenda.lookup_database = command->database;
+		server->agenda.refresh = true;
+		break;
 	}
 }
 
@@ -117,6 +121,8 @@ void server_receive_commands(struct server *server)
 			server->agenda.stop = true;
 		else if (command->kind == SERVER_PASSWORD)
 			take_password(&server->agenda, command);
+		else if (command->kind == SERVER_LOOKUP)
+			lookup_receive(server, &command->lookup);
 		else
 			obey(server, &command->command);
 		server_command_free(command);
@@ -230,6 +236,7 @@ static void *run(void *argument)
 			break;
 	}
 	signal_lose_all(server, "there is no connection to the server");
+	lookup_end(server);
 	return NULL;
 }
 

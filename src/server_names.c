@@ -112,21 +112,48 @@ static bool handle_database(void *context, const struct row_field *fields, struc
 	return true;
 }
 
-static bool handle_relation(void *context, const struct row_field *fields, struct err *err)
+static bool take_relation(struct server *server, struct name_cache *cache, uint32_t database, int64_t now,
+			  const struct row_field *fields, struct err *err)
 {
-	struct server *server = context;
-	const char *encoding = names_encoding_of(&server->names, server->names.own_database);
-	struct name_entry entry = { .found = true, .loaded_at = server->exchange.started_at };
+	const char *encoding = names_encoding_of(&server->names, database);
+	struct name_entry entry = { .found = true, .loaded_at = now };
 	bool shared;
 	if (!rows_take_oid(fields[0], "relation's oid", &entry.oid, err) ||
 	    !rows_take_bool(fields[1], "relisshared", &shared, err))
 		return false;
-	entry.database = shared ? 0 : server->names.own_database;
+	entry.database = shared ? 0 : database;
 	entry.name = decode_name(server, fields[2], encoding);
 	entry.kind = fields[3].length > 0 ? fields[3].data[0] : '?';
 	entry.extra = decode_name(server, fields[4], encoding);
-	name_cache_add(&server->names.incoming_relations, &entry);
+	name_cache_add(cache, &entry);
 	return true;
+}
+
+static bool handle_relation(void *context, const struct row_field *fields, struct err *err)
+{
+	struct server *server = context;
+	struct names *names = &server->names;
+	return take_relation(server, &names->incoming_relations, names->own_database, server->exchange.started_at,
+			     fields, err);
+}
+
+uint32_t names_take_relations(struct server *server, uint32_t database, const PGresult *rows)
+{
+	enum { COLUMNS = 5 };
+	struct row_field fields[COLUMNS];
+	struct name_cache incoming = { NULL, 0, 0 };
+	struct err err;
+	uint32_t taken = 0;
+	for (int row = 0; row < PQntuples(rows) && PQnfields(rows) == COLUMNS; row++) {
+		for (int i = 0; i < COLUMNS; i++) {
+			fields[i].data = PQgetvalue(rows, row, i);
+			fields[i].length = PQgetisnull(rows, row, i) ? -1 : PQgetlength(rows, row, i);
+		}
+		taken += take_relation(server, &incoming, database, when_monotonic(), fields, &err);
+	}
+	name_cache_merge(&server->names.relations, &incoming);
+	name_cache_release(&incoming);
+	return taken;
 }
 
 /* ---- what to ask ---- */
@@ -272,7 +299,7 @@ static void expect_names(struct server *server, struct name_cache *incoming, uin
  */
 static void begin_group(struct server *server)
 {
-	if (!server->options.once)
+	if (!server->options.once && server->prepared[QUERY_SHORT_WAIT])
 		exchange_add_query(server, QUERY_SHORT_WAIT, NULL, NULL, NULL);
 }
 
@@ -308,6 +335,8 @@ void names_add_warm(struct server *server)
 	struct arena arena = ARENA_INIT;
 	uint32_t none = 0;
 	struct oid_list list = { &none, 1 };
+	exchange_add_query(server, QUERY_SHORT_WAIT, NULL, NULL, NULL);
+	exchange_sync(server);
 	add_rights(server);
 	add_databases(server);
 	add_list(server, QUERY_ROLES, &list, handle_role, &arena);

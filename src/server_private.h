@@ -22,11 +22,21 @@
 
 /* ---- the two queues: server_queue.c ---- */
 
+/* What came of looking up the names of another database's relations: server_lookup.c. */
+struct lookup_answer {
+	uint32_t database;
+	uint64_t epoch;
+	PGresult *rows; /* NULL: none, `err` says why */
+	struct err err;
+	bool over; /* its connection is closed */
+};
+
 struct server_command {
 	struct server_command *next;
-	enum { SERVER_COMMAND, SERVER_PASSWORD, SERVER_STOP } kind;
+	enum { SERVER_COMMAND, SERVER_PASSWORD, SERVER_LOOKUP, SERVER_STOP } kind;
 	struct source_command command;
 	char *password; /* SERVER_PASSWORD; NULL: none was given */
+	struct lookup_answer lookup; /* SERVER_LOOKUP; its rows are the command's */
 };
 
 struct server_news {
@@ -69,6 +79,7 @@ struct agenda {
 	char *password; /* as typed; wiped once connected */
 	int64_t interval;
 	struct identity selected;
+	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *watched; /* sent; what becomes of the target? */
 };
@@ -195,6 +206,7 @@ struct server_facts {
 };
 
 struct wait_key; /* server_questions.c */
+struct lookup; /* server_lookup.c */
 
 struct server_questions {
 	int32_t *pids; /* sorted */
@@ -231,6 +243,7 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
 	int64_t scan_time; /* the server's, of the last refresh */
 	uint32_t last_sessions, last_locks; /* in the last frame */
@@ -312,7 +325,14 @@ void names_receive(struct server *server); /* the exchange is done */
 void names_apply(const struct server *server, struct snapshot *snapshot, const struct name_keys *keys);
 void names_add_warm(struct server *server); /* the names' statements, for the warm-up */
 uint32_t names_database_oids(const struct names *names, uint32_t *oids, uint32_t capacity);
+/* The rows of QUERY_RELATIONS from another database's connection; how many there were. */
+uint32_t names_take_relations(struct server *server, uint32_t database, const PGresult *rows);
 void names_release(struct names *names);
+
+/* server_lookup.c */
+void lookup_begin(struct server *server, const struct name_keys *keys); /* what the agenda asks for, if anything */
+void lookup_receive(struct server *server, const struct lookup_answer *answer);
+void lookup_end(struct server *server); /* waits for its thread */
 
 /* server_signal.c */
 void signal_add_job(struct server *server, const struct signal_request *request);

@@ -326,6 +326,7 @@ static bool hand_over(struct server *server, struct frame *owned)
 	struct name_keys keys = names_collect(owned->snapshot);
 	bool alive = wait_for_names(server, owned->snapshot, &keys);
 	names_apply(server, owned->snapshot, &keys);
+	lookup_begin(server, &keys);
 	owned->snapshot->cost.client += cpu_time() - cpu;
 	bool asked = alive && (server->exchange.in_flight ||
 			       (!server->options.once && names_ask(server, owned->snapshot, &keys, NAMES_OUTDATED)));

@@ -236,15 +236,16 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	} else {
 		add(segments, count, STYLE_LIVE, 0, true, " LIVE ");
 		interval_text(state->status.interval, interval, sizeof interval);
-		snprintf(text, sizeof text, "%s, costs %.*f ms", interval, snapshot->cost.server < 10000 ? 1 : 0,
+		add(segments, count, STYLE_HEADER, 3, true, interval);
+		snprintf(text, sizeof text, "costs %.*f ms", snapshot->cost.server < 10000 ? 1 : 0,
 			 (double)snapshot->cost.server / 1000);
-		add(segments, count, STYLE_HEADER, 3, true, text);
+		add(segments, count, STYLE_HEADER, 6, true, text);
 	}
 }
 
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
 {
-	struct segment segments[9];
+	struct segment segments[10];
 	char text[sizeof segments[0].text], clock[WHEN_TEXT_SIZE];
 	int count = 0;
 	server_text(context, text, sizeof text);
@@ -255,7 +256,8 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 		version_text(context->scene->frame->snapshot, text, sizeof text);
 		add(segments, &count, STYLE_HEADER, 4, false, text);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
-		add(segments, &count, STYLE_HEADER, 5, false, text);
+		/* What cannot be seen or done is told before what the server is. */
+		add(segments, &count, STYLE_HEADER, context->state->advised ? 2 : 5, false, text);
 	}
 	add_liveness(context, segments, &count);
 	if (context->scene) {
