@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #define MILLISECOND INT64_C(1000)
+#define LOCK_NOT_AVAILABLE "55P03" /* after lock_timeout, too */
 
 /* ---- the two queues: server_queue.c ---- */
 
@@ -250,6 +251,9 @@ struct server {
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */
+	int64_t timeout; /* connect_timeout; INT64_MAX: none */
+	int64_t give_up_at; /* once: what is awaited must come by then; monotonic; INT64_MAX: no haste */
+	bool once_again; /* once: the refresh failed, and is tried again */
 	int64_t backoff;
 };
 
@@ -278,9 +282,15 @@ char *server_effective_option(PGconn *conn, const char *keyword);
 /* The last complaint of libpq, in one line. */
 void server_connection_error(const char *message, struct err *err);
 
+/* server_slots.c */
+bool slots_are_short(const struct err *err); /* whether it is this that a connection was refused for */
+/* Adds what would mend it. `verbose` is libpq's message with PQERRORS_VERBOSE, if that was to be had. */
+void slots_explain(const char *verbose, struct err *err);
+
 /* server_connect.c */
 bool server_connect(struct server *server); /* false: stopped or failed */
 bool server_recover(struct server *server); /* from a loss: waits for the next try; false: stopped or failed */
+void server_say_unanswered(struct server *server, const char *text); /* to whom the connection was lost */
 void server_forget_passwords(struct server *server);
 void server_disconnect(struct server *server); /* remembers the password for the next connection */
 
@@ -295,6 +305,8 @@ void exchange_add_text(struct server *server, const char *name, const char *sql)
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context);
 void exchange_sync(struct server *server); /* ends a group */
+/* Cancels what runs on, if that is quickly done. */
+void exchange_abandon(struct server *server);
 enum exchange_end exchange_wait(struct server *server, int64_t deadline);
 const struct exchange_item *exchange_failed(const struct exchange *exchange); /* the first; NULL */
 

@@ -214,8 +214,10 @@ static void note_failure(struct server *server)
 	bool forgotten = strcmp(failed->err.sqlstate, "26000") == 0;
 	if (forgotten)
 		memset(server->prepared, 0, sizeof server->prepared);
-	snprintf(server->status.text, sizeof server->status.text, "%s: %.400s", failed->name,
-		 forgotten ? "through a pooler: connect to the server itself" : failed->err.text);
+	bool locked = strcmp(failed->err.sqlstate, LOCK_NOT_AVAILABLE) == 0;
+	snprintf(server->status.text, sizeof server->status.text, "%s: %.400s%s", failed->name,
+		 forgotten ? "through a pooler: connect to the server itself" : failed->err.text,
+		 locked ? "; a catalog may be locked" : "");
 	server_publish_status(server);
 }
 
@@ -227,7 +229,10 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
 	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
 	ask(server, &scan);
-	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	enum exchange_end end = exchange_wait(server, server->give_up_at);
+	if (end == EXCHANGE_PENDING)
+		err_set(&server->loss, "the server does not answer %s in time",
+			server->exchange.items[server->exchange.current].name);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
 		build(&scan);
 		scan.frame->snapshot->cost.client = cpu_time() - cpu;
@@ -339,13 +344,26 @@ static bool hand_over(struct server *server, struct frame *owned)
 	return true;
 }
 
+/* Where nobody looks on, a scan that failed is tried again for as long as there is time. False: there is none. */
+static bool try_again(struct server *server)
+{
+	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	server->once_again = server->options.once;
+	if (when_monotonic() < server->give_up_at)
+		return true;
+	if (failed)
+		err_set(&server->loss, "%s: %s%s", failed->name, failed->err.text,
+			strcmp(failed->err.sqlstate, LOCK_NOT_AVAILABLE) == 0 ? "; a catalog may be locked" : "");
+	return false;
+}
+
 bool server_refresh(struct server *server)
 {
 	struct frame *frame = NULL;
 	int64_t started = when_monotonic();
-	server->agenda.refresh = false;
+	server->agenda.refresh = server->once_again = false;
 	enum scan_end end = settle(server, &frame);
-	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED;
+	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED && try_again(server);
 	/* Never more than half of the time, however long the server takes. */
 	int64_t now = when_monotonic();
 	int64_t by_interval = started + server->agenda.interval, by_effort = now + (now - started);

@@ -54,6 +54,13 @@ static void adopt_facts(struct server *server, struct server_facts *facts)
 		server_begin_epoch(server);
 }
 
+/* Each stage has its time; where nobody looks on, all together have one. */
+static int64_t deadline_of_stage(const struct server *server)
+{
+	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	return deadline < server->give_up_at ? deadline : server->give_up_at;
+}
+
 /* ---- the first statement ---- */
 
 /*
@@ -67,9 +74,9 @@ static bool run_first_statement(struct server *server)
 	server->exchange.guarded = true;
 	exchange_add_text(server, "SELECT 1", "select 1");
 	exchange_sync(server);
-	int64_t deadline = when_monotonic() + server->limits.first_statement;
-	enum exchange_end end = exchange_wait(server, deadline);
+	enum exchange_end end = exchange_wait(server, deadline_of_stage(server));
 	if (end == EXCHANGE_PENDING && server->options.interactive) {
+		server_say_unanswered(server, "connected again, but SELECT 1 is unanswered: a catalog may be locked");
 		server->exchange.patient = true;
 		end = exchange_wait(server, INT64_MAX);
 	}
@@ -150,7 +157,7 @@ static const struct exchange_item *find_failure(const struct exchange *exchange)
 
 static bool is_passing(const struct err *err)
 {
-	return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "57014") == 0;
+	return strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(err->sqlstate, "57014") == 0;
 }
 
 static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
@@ -164,9 +171,13 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	if (!server->options.read_only)
 		add_signals(server);
 	names_add_warm(server);
-	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_DONE)
 		names_receive(server);
+	else if (end == EXCHANGE_PENDING)
+		err_set(&server->loss,
+			"the server accepted the connection, but does not answer %s: a catalog may be locked",
+			server->exchange.items[server->exchange.current].name);
 	return end;
 }
 
@@ -174,7 +185,8 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 static bool wait_to_warm(struct server *server, const struct exchange_item *failed, int64_t deadline)
 {
 	int64_t again = when_monotonic() + RETRY_PAUSE;
-	err_set(&server->loss, "%s: %s", failed->name, failed->err.text);
+	err_set(&server->loss, "the server accepted the connection, but not the statement %s: %s%s", failed->name,
+		failed->err.text, is_passing(&failed->err) ? "; a catalog may be locked" : "");
 	if (!is_passing(&failed->err) || (!server->options.interactive && again > deadline))
 		return false;
 	snprintf(server->status.stage, sizeof server->status.stage, "%s", failed->name);
@@ -190,7 +202,7 @@ static bool wait_to_warm(struct server *server, const struct exchange_item *fail
 
 static bool warm_statements(struct server *server, struct warm_up *warm)
 {
-	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	int64_t deadline = deadline_of_stage(server);
 	for (;;) {
 		if (warm_once(server, warm) != EXCHANGE_DONE)
 			return false;

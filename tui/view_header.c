@@ -172,10 +172,12 @@ static void waiting_text(const struct view_context *context, char *text, size_t 
 			 seconds);
 		break;
 	case SOURCE_NO_SLOT:
-		snprintf(text, size, "no free connection slot; trying every 0.5 s, try %u", status->attempt);
+		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time", status->attempt,
+			 text_ordinal(status->attempt));
 		break;
 	case SOURCE_WARMING:
-		snprintf(text, size, "connected, no answer for %d s to: %s", seconds, status->stage);
+		snprintf(text, size, "connected, no answer for %d s to: %s%s%s", seconds, status->stage,
+			 status->text[0] ? ": " : "", status->text);
 		break;
 	default:
 		snprintf(text, size, "connecting for %d s", seconds);
@@ -207,8 +209,11 @@ static bool trouble_text(const struct view_context *context, char *text, size_t 
 	if (!context->scene || !state_is_stale(state, context->scene->frame, context->now))
 		return false;
 	int64_t late = context->now - context->scene->frame->received_at;
-	snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND,
-		 when_format_clock(context->scene->frame->snapshot->taken_at, since));
+	when_format_clock(context->scene->frame->snapshot->taken_at, since);
+	if (state->status.text[0])
+		snprintf(text, size, "STALE %" PRId64 "s, since %s: %s", late / WHEN_SECOND, since, state->status.text);
+	else
+		snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND, since);
 	return true;
 }
 
