@@ -195,7 +195,7 @@ static enum connect_end classify_failure(struct server *server, enum poll_end en
 	server_connection_error(PQerrorMessage(conn), err);
 	extract_sqlstate(err);
 	if (end == POLL_TIMED_OUT && server->status.state == SOURCE_AUTHENTICATING)
-		err_set(err, "the server accepted the connection, but did not answer authentication in time: "
+		err_set(err, "accepted, but authentication is unanswered: "
 			     "a catalog (pg_authid, pg_database …) may be locked");
 	else if (end == POLL_TIMED_OUT)
 		err_set(err, "connection to server at \"%s\" failed: no answer in time", PQhost(conn));

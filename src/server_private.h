@@ -295,6 +295,7 @@ void server_forget_passwords(struct server *server);
 void server_disconnect(struct server *server); /* remembers the password for the next connection */
 
 /* server_warm.c */
+const char *server_lock_hint(const struct err *err); /* "", or what may be behind it: goes before the error */
 bool server_warm(struct server *server); /* false: lost, stopped, or `loss` says what the server cannot do */
 
 /* server_exchange.c */

@@ -214,10 +214,8 @@ static void note_failure(struct server *server)
 	bool forgotten = strcmp(failed->err.sqlstate, "26000") == 0;
 	if (forgotten)
 		memset(server->prepared, 0, sizeof server->prepared);
-	bool locked = strcmp(failed->err.sqlstate, LOCK_NOT_AVAILABLE) == 0;
-	snprintf(server->status.text, sizeof server->status.text, "%s: %.400s%s", failed->name,
-		 forgotten ? "through a pooler: connect to the server itself" : failed->err.text,
-		 locked ? "; a catalog may be locked" : "");
+	snprintf(server->status.text, sizeof server->status.text, "%s%s: %.400s", server_lock_hint(&failed->err),
+		 failed->name, forgotten ? "through a pooler: connect to the server itself" : failed->err.text);
 	server_publish_status(server);
 }
 
@@ -352,8 +350,7 @@ static bool try_again(struct server *server)
 	if (when_monotonic() < server->give_up_at)
 		return true;
 	if (failed)
-		err_set(&server->loss, "%s: %s%s", failed->name, failed->err.text,
-			strcmp(failed->err.sqlstate, LOCK_NOT_AVAILABLE) == 0 ? "; a catalog may be locked" : "");
+		err_set(&server->loss, "%s%s: %s", server_lock_hint(&failed->err), failed->name, failed->err.text);
 	return false;
 }
 

@@ -82,8 +82,7 @@ static bool run_first_statement(struct server *server)
 	}
 	const struct exchange_item *failed = exchange_failed(&server->exchange);
 	if (end == EXCHANGE_PENDING)
-		err_set(&server->loss, "the server accepted the connection, but does not answer SELECT 1: "
-				       "a catalog (pg_type …) may be locked");
+		err_set(&server->loss, "connected, but a catalog (pg_type …) may be locked: no answer to SELECT 1");
 	else if (end == EXCHANGE_DONE && failed)
 		server->loss = failed->err;
 	return end == EXCHANGE_DONE && !failed;
@@ -160,6 +159,11 @@ static bool is_passing(const struct err *err)
 	return strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(err->sqlstate, "57014") == 0;
 }
 
+const char *server_lock_hint(const struct err *err)
+{
+	return is_passing(err) ? "a catalog may be locked: " : "";
+}
+
 static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 {
 	exchange_begin(server);
@@ -175,8 +179,7 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	if (end == EXCHANGE_DONE)
 		names_receive(server);
 	else if (end == EXCHANGE_PENDING)
-		err_set(&server->loss,
-			"the server accepted the connection, but does not answer %s: a catalog may be locked",
+		err_set(&server->loss, "connected, but a catalog may be locked: no answer to %s",
 			server->exchange.items[server->exchange.current].name);
 	return end;
 }
@@ -185,12 +188,12 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 static bool wait_to_warm(struct server *server, const struct exchange_item *failed, int64_t deadline)
 {
 	int64_t again = when_monotonic() + RETRY_PAUSE;
-	err_set(&server->loss, "the server accepted the connection, but not the statement %s: %s%s", failed->name,
-		failed->err.text, is_passing(&failed->err) ? "; a catalog may be locked" : "");
+	err_set(&server->loss, "connected, but %s%s: %s", server_lock_hint(&failed->err), failed->name,
+		failed->err.text);
 	if (!is_passing(&failed->err) || (!server->options.interactive && again > deadline))
 		return false;
 	snprintf(server->status.stage, sizeof server->status.stage, "%s", failed->name);
-	snprintf(server->status.text, sizeof server->status.text, "%.500s", failed->err.text);
+	snprintf(server->status.text, sizeof server->status.text, "%.500s", server->loss.text);
 	server_publish_status(server);
 	while (when_monotonic() < again && !server->agenda.stop) {
 		if (!server_wait(server, again))
