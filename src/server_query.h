@@ -19,6 +19,7 @@ enum query_id {
 	QUERY_LOCKS,
 	QUERY_ACTIVITY,
 	QUERY_PREPARED,
+	QUERY_PROGRESS,
 	QUERY_TAIL,
 	/* a signal */
 	QUERY_CANCEL,

@@ -138,6 +138,7 @@ static void add_refresh(struct server *server)
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
+	add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
 	add_query(server, QUERY_TAIL, &tail, NULL, NULL);
 	arena_release(&arena);
 }
