@@ -32,6 +32,7 @@ enum query_id {
 	/* a refresh of a standby; not every service lets it be asked */
 	QUERY_STANDBY,
 	/* names: these read catalogs, and may fail */
+	QUERY_SHORT_WAIT, /* goes before each of them: what is locked is not waited for */
 	QUERY_OWN_ROLE,
 	QUERY_ROLES,
 	QUERY_DATABASES,

@@ -35,6 +35,9 @@ static void app_take_news(struct app *app, int64_t now)
 		case NEWS_SIGNAL:
 			desk_take_signal(&app->desk, &news.signal, now);
 			break;
+		case NEWS_LOOKUP:
+			desk_take_lookup(&app->desk, &news.lookup, now);
+			break;
 		}
 	}
 }

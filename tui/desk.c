@@ -149,6 +149,12 @@ void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t
 	desk_touch(desk, DESK_SCENE_FRESH);
 }
 
+void desk_take_lookup(struct desk *desk, const struct lookup_news *news, int64_t now)
+{
+	state_take_lookup(&desk->state, news, now);
+	desk_touch(desk, DESK_SCENE_FRESH);
+}
+
 void desk_use_terms(struct desk *desk, enum effect_kind which, const char *terms)
 {
 	struct desk_coming *coming = &desk->coming;

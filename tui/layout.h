@@ -17,7 +17,8 @@ struct layout_uniform {
 };
 
 struct layout {
-	int header_lines; /* from the top: 1 or 2 */
+	int header_lines; /* from the top: 1, 2, or 3 with the advice */
+	int advice_y; /* -1: the role lacks nothing, or there is no room */
 	int titles_y; /* -1: there is no room */
 	int list_y, list_height;
 	int query_y, query_lines; /* the selected session's query, below the list */

@@ -95,6 +95,8 @@ static void page_who(struct page *page, const struct snapshot *snapshot, const s
 		if (session->backend_type)
 			strbuf_printf(text, ", %s", session->backend_type);
 		page_take(page, STYLE_DIM, 1, text);
+	} else if (session->state == SESSION_HIDDEN) {
+		page_add(page, STYLE_DIM, 1, "start, client and type: ? (hidden from this role)");
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include "pglocktop/privilege.h"
 #include "pglocktop/recovery.h"
 
 #include <inttypes.h>
@@ -175,10 +176,12 @@ static void waiting_text(const struct view_context *context, char *text, size_t 
 			 seconds);
 		break;
 	case SOURCE_NO_SLOT:
-		snprintf(text, size, "no free connection slot; trying every 0.5 s, try %u", status->attempt);
+		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time", status->attempt,
+			 text_ordinal(status->attempt));
 		break;
 	case SOURCE_WARMING:
-		snprintf(text, size, "connected, no answer for %d s to: %s", seconds, status->stage);
+		snprintf(text, size, "connected, no answer for %d s to: %s%s%s", seconds, status->stage,
+			 status->text[0] ? ": " : "", status->text);
 		break;
 	default:
 		snprintf(text, size, "connecting for %d s", seconds);
@@ -210,8 +213,11 @@ static bool trouble_text(const struct view_context *context, char *text, size_t 
 	if (!context->scene || !state_is_stale(state, context->scene->frame, context->now))
 		return false;
 	int64_t late = context->now - context->scene->frame->received_at;
-	snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND,
-		 when_format_clock(context->scene->frame->snapshot->taken_at, since));
+	when_format_clock(context->scene->frame->snapshot->taken_at, since);
+	if (state->status.text[0])
+		snprintf(text, size, "STALE %" PRId64 "s, since %s: %s", late / WHEN_SECOND, since, state->status.text);
+	else
+		snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND, since);
 	return true;
 }
 
@@ -245,6 +251,17 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	}
 }
 
+/* Where only the costs are too much, they go, and not what the role may do. */
+static void leave_out_costs(const struct canvas *canvas, struct segment *segments, int count)
+{
+	int surplus = segments_width(canvas, segments, count) - canvas->width;
+	for (int i = 0; i < count && surplus > 0; i++) {
+		char *costs = strstr(segments[i].text, ", costs ");
+		if (segments[i].right && costs && (int)strlen(costs) >= surplus)
+			*costs = '\0';
+	}
+}
+
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[10];
@@ -257,7 +274,10 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	if (context->scene) {
 		add_version(context->scene->frame->snapshot, segments, &count);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
-		add(segments, &count, STYLE_HEADER, 5, false, text);
+		/* What cannot be seen or done is told before what the server is, but not before how far it is behind.
+		 */
+		bool standby = context->scene->frame->snapshot->server.in_recovery;
+		add(segments, &count, STYLE_HEADER, context->state->advised && !standby ? 2 : 5, false, text);
 	}
 	add_liveness(context, segments, &count);
 	if (context->scene) {
@@ -265,6 +285,7 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 			 when_format_clock(context->scene->frame->snapshot->taken_at, clock));
 		add(segments, &count, STYLE_HEADER, 2, true, text);
 	}
+	leave_out_costs(canvas, segments, count);
 	view_draw_segments(canvas, 0, segments, count);
 }
 
@@ -307,13 +328,17 @@ static void add_counts(const struct view_context *context, struct segment *segme
 		    (int)totals->connections >= snapshot->server.slots_for_all * 9 / 10;
 	add(segments, count, full ? STYLE_HEADER_STRONG : STYLE_HEADER, full ? 1 : 3, false, text);
 	used = snprintf(text, sizeof text, "WAITING %u", (unsigned)totals->waiting);
-	if (totals->longest_wait != WHEN_NONE)
+	if (totals->waiting > 0)
 		snprintf(text + used, sizeof text - (size_t)used, "  longest %s",
-			 when_format_age(totals->longest_wait, when));
+			 totals->longest_wait == WHEN_NONE ? "?" : when_format_age(totals->longest_wait, when));
 	add(segments, count, totals->waiting ? STYLE_HEADER_STRONG : STYLE_HEADER, 0, false, text);
 	spark_text(context, text, sizeof text);
 	add(segments, count, STYLE_HEADER, 6, false, text);
-	snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
+	/* Of other roles' sessions only those count that it sees. */
+	if (snapshot->role.known && !snapshot->role.sees_all)
+		snprintf(text, sizeof text, "idle in txn ?");
+	else
+		snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
 	add(segments, count, STYLE_HEADER, 4, false, text);
 	if (totals->new_deadlocks >= 0) {
 		snprintf(text, sizeof text, "deadlocks +%" PRId64 " since %.5s", totals->new_deadlocks,
@@ -365,6 +390,14 @@ static void add_uniform(const struct view_context *context, struct segment *segm
 	}
 }
 
+static void draw_advice(struct canvas *canvas, const struct view_context *context)
+{
+	struct strbuf text = STRBUF_INIT;
+	privilege_advise(context->scene->frame->snapshot, &text);
+	canvas_put_cut(canvas, context->layout.advice_y, 1, -1, STYLE_HEADER, text.text);
+	strbuf_release(&text);
+}
+
 void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[12];
@@ -377,4 +410,6 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
 	view_draw_segments(canvas, 1, segments, count);
+	if (context->layout.advice_y >= 0)
+		draw_advice(canvas, context);
 }

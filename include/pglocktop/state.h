@@ -101,6 +101,7 @@ struct state {
 	int width, height;
 	bool ascii;
 	bool read_only;
+	bool advised; /* the role could be granted more: a line of the header says what */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
 	struct way_back way_back;
@@ -156,6 +157,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 
 void state_take_status(struct state *state, const struct source_status *status, int64_t now);
 void state_take_signal(struct state *state, const struct signal_news *news, int64_t now);
+void state_take_lookup(struct state *state, const struct lookup_news *news, int64_t now);
 
 /* Whether keys are wanted as they are: a prompt, a question, a menu, a paste. Otherwise the keymap's action counts. */
 bool state_takes_keys(const struct state *state);

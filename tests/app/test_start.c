@@ -152,7 +152,7 @@ static void gets_in_when_a_slot_frees(void **state)
 		last = stage_session(stage, "user=app");
 	stage_start(stage, NULL);
 	stage_expect(stage, "no free connection slot; trying every 0.5 s");
-	stage_expect(stage, "try 3");
+	stage_expect(stage, "3rd time, Ctrl-C stops");
 	stage_drop_session(stage, last);
 	stage_expect(stage, "LIVE");
 	vt_send(stage->vt, "q");
