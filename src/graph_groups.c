@@ -72,6 +72,18 @@ static uint32_t choose_leader(const struct finding *finding, const struct queue_
 	return chosen;
 }
 
+/* Workers write nothing and define nothing: they lock no rows, and tables only as a scan, an index build and VACUUM do.
+ */
+static bool may_be_worker(const struct finding *finding, const struct graph_proc *proc)
+{
+	enum locktag_kind kind = finding->graph->locks[proc->lock].tag->kind;
+	uint16_t strong = LOCKMODE_BIT(LOCKMODE_SHARE_ROW_EXCLUSIVE) | LOCKMODE_BIT(LOCKMODE_EXCLUSIVE) |
+			  LOCKMODE_BIT(LOCKMODE_ACCESS_EXCLUSIVE);
+	if (kind == LOCKTAG_TRANSACTIONID || kind == LOCKTAG_TUPLE)
+		return false;
+	return kind != LOCKTAG_RELATION || !((proc->held | proc->wanted) & strong);
+}
+
 /* Whether a process is in the waiter's way without being named for it. */
 static bool is_unnamed(const struct finding *finding, const struct graph_proc *proc, const struct graph_wait *wait,
 		       const struct queue_answer *answer)
@@ -80,7 +92,7 @@ static bool is_unnamed(const struct finding *finding, const struct graph_proc *p
 	uint32_t session = finding->graph->nodes[proc->node].session;
 	uint16_t conflicts = lockmode_conflicts(wait->mode);
 	if (session == SNAPSHOT_NO_INDEX || sessions[session].leader_known || proc->node == wait->node ||
-	    names(answer, sessions[session].id.pid))
+	    !may_be_worker(finding, proc) || names(answer, sessions[session].id.pid))
 		return false;
 	if (proc->held & conflicts)
 		return true;

@@ -176,6 +176,7 @@ static uint32_t actor_of_row(const struct rows *rows, const struct lock *row)
 	if (row->prepared != SNAPSHOT_NO_INDEX)
 		return snapshot->session_count + row->prepared;
 	const char *name = row_virtualtransaction(row);
+	ensure(rows->unmatched);
 	const char **found = bsearch(&name, rows->unmatched, rows->unmatched_count, sizeof name, compare_names);
 	return snapshot->session_count + snapshot->prepared_count + (uint32_t)(found - rows->unmatched);
 }
@@ -277,7 +278,7 @@ static struct graph_node node_of_actor(const struct rows *rows, uint32_t actor)
 		node.session = actor;
 	else if (actor - snapshot->session_count < snapshot->prepared_count)
 		node.prepared = actor - snapshot->session_count;
-	else
+	else if (rows->unmatched)
 		node.virtualtransaction = rows->unmatched[actor - snapshot->session_count - snapshot->prepared_count];
 	return node;
 }

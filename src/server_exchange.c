@@ -100,11 +100,18 @@ static void add_prepare(struct server *server, const struct query *query)
 	item->prepares = true;
 }
 
+static bool begins_group(const struct exchange *exchange)
+{
+	return exchange->count == 0 || exchange->items[exchange->count - 1].syncs;
+}
+
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context)
 {
 	static const int binary[QUERY_MAX_PARAMS] = { 1, 1, 1, 1 };
 	const struct query *query = query_find(id, server->version);
+	if (server->facts.pooled && begins_group(&server->exchange))
+		exchange_add_text(server, "set_config", query_local_settings());
 	if (!server->prepared[id])
 		add_prepare(server, query);
 	ensure((params ? params->count : 0) == query->param_count);

@@ -80,6 +80,16 @@ static bool handle_prepared(void *context, const struct row_field *fields, struc
 	return true;
 }
 
+static bool handle_progress(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct progress progress;
+	if (!rows_parse_progress(fields, &progress, err))
+		return false;
+	snapshot_add_progress(scan->frame->snapshot, &progress);
+	return true;
+}
+
 static bool handle_tail(void *context, const struct row_field *fields, struct err *err)
 {
 	struct scan *scan = context;
@@ -113,6 +123,7 @@ static void ask(struct server *server, struct scan *scan)
 	exchange_add_query(server, QUERY_LOCKS, &locks, handle_lock, scan);
 	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
 	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
+	exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, scan);
 	query_add_oid_array(&tail, databases, count, scan->reader.arena);
 	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, scan);
 	exchange_sync(server);

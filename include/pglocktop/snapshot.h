@@ -76,6 +76,26 @@ enum session_may {
 	MAY_NOT_UNKNOWN /* roles could not be read yet */
 };
 
+enum progress_kind {
+	PROGRESS_VACUUM,
+	PROGRESS_ANALYZE, /* 13+ */
+	PROGRESS_CLUSTER, /* 12+; VACUUM FULL, too */
+	PROGRESS_CREATE_INDEX, /* 12+; REINDEX, too */
+	PROGRESS_BASEBACKUP, /* 13+ */
+	PROGRESS_COPY, /* 14+ */
+	PROGRESS_KIND_COUNT
+};
+
+enum { PROGRESS_PARAMS = 17 };
+
+/* What a maintenance command says of itself (pg_stat_get_progress_info); progress.h reads it. */
+struct progress {
+	int32_t pid;
+	enum progress_kind kind;
+	uint32_t relation; /* 0: none */
+	int64_t params[PROGRESS_PARAMS]; /* params[0] is the server's param1; 0 where it has none */
+};
+
 struct session {
 	struct identity id;
 	bool listed;
@@ -99,6 +119,7 @@ struct session {
 	bool has_query_id;
 	int64_t query_id;
 	const char *query; /* NULL: hidden or none; cut off by the server at track_activity_query_size */
+	const struct progress *progress; /* NULL: it runs no such command, or does not let this role see it */
 	enum session_may may;
 };
 
@@ -236,6 +257,8 @@ struct snapshot {
 	uint32_t lock_count;
 	struct prepared *prepared; /* sorted by xid */
 	uint32_t prepared_count;
+	struct progress *progress; /* sorted by pid */
+	uint32_t progress_count;
 	const struct queue_answer *answers; /* sorted by pid */
 	uint32_t answer_count;
 	const struct relation_name *relations; /* sorted by database, oid */
@@ -254,10 +277,12 @@ void snapshot_reserve(struct snapshot *snapshot, uint32_t sessions, uint32_t loc
 void snapshot_add_session(struct snapshot *snapshot, const struct session *session);
 void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);
+void snapshot_add_progress(struct snapshot *snapshot, const struct progress *progress);
 
 /*
  * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, finds the leaders of
- * parallel workers (before 13 by server.version_num, which must be set), connects locks with sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
+ * parallel workers (before 13 by server.version_num, which must be set), connects progress with sessions, locks with
+ * sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
  * transaction's own xid: PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */
 void snapshot_finish(struct snapshot *snapshot);
