@@ -155,6 +155,8 @@ static void count_waiter(struct whatif *whatif, uint32_t index)
 	blocker->kept_by_cancel += waiter->advisory;
 	blocker->soft += whatif->graph->nodes[index].principal_kind != EDGE_HARD;
 	blocker->doubts |= waiter->doubts;
+	if (whatif->graph->nodes[index].waiting > blocker->longest)
+		blocker->longest = whatif->graph->nodes[index].waiting;
 }
 
 struct whatif *whatif_new(const struct graph *graph, struct arena *arena)
@@ -183,7 +185,9 @@ struct whatif *whatif_new(const struct graph *graph, struct arena *arena)
 bool whatif_runs(const struct graph *graph, uint32_t session)
 {
 	enum session_state state = graph->snapshot->sessions[session].state;
-	return state == SESSION_ACTIVE || state == SESSION_FASTPATH;
+	uint32_t node = graph->session_node[session];
+	bool waits = node != GRAPH_NONE && graph->nodes[node].wait_count > 0;
+	return waits || state == SESSION_ACTIVE || state == SESSION_FASTPATH;
 }
 
 struct whatif_forecast whatif_forecast(const struct whatif *whatif, uint32_t node, enum signal_verb verb)

@@ -20,6 +20,7 @@ struct whatif_blocker {
 	uint32_t soft; /* of those freed, the ones ahead of whom it only waits */
 	uint32_t following; /* who is freed at once or in turn */
 	uint32_t ahead; /* of these, the one with most `soft`; GRAPH_NONE: none has any */
+	int64_t longest; /* the longest wait of those freed; 0 */
 	uint8_t doubts;
 };
 

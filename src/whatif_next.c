@@ -6,7 +6,7 @@
  */
 
 /* The server ends it by itself, or reorders a queue; one that is older than twice the timeout it cannot see. */
-static bool server_will_end(const struct graph *graph, uint32_t node)
+bool whatif_is_left_to_server(const struct graph *graph, uint32_t node)
 {
 	uint32_t index = graph->nodes[node].cycle;
 	int64_t timeout = graph->snapshot->server.deadlock_timeout;
@@ -16,13 +16,23 @@ static bool server_will_end(const struct graph *graph, uint32_t node)
 	return timeout <= 0 || cycle->age == WHEN_NONE || cycle->age <= 2 * timeout;
 }
 
+/* Whoever waits and is blocked by nobody has its lock already and is about to wake up. */
+static bool is_waking(const struct graph *graph, uint32_t node)
+{
+	return graph->nodes[node].wait_count > 0 && graph->nodes[node].blocker_count == 0;
+}
+
+static bool may_signal(const struct graph *graph, uint32_t node)
+{
+	uint32_t session = graph->nodes[node].session;
+	return session != SNAPSHOT_NO_INDEX && graph->snapshot->sessions[session].may == MAY_SIGNAL;
+}
+
 /* The milder act that frees as many: a cancel where something runs, else the end of the session. */
 static bool find_act(const struct whatif *whatif, uint32_t node, struct whatif_act *act)
 {
 	const struct graph *graph = whatif->graph;
-	uint32_t session = graph->nodes[node].session;
-	if (session == SNAPSHOT_NO_INDEX || graph->snapshot->sessions[session].may != MAY_SIGNAL ||
-	    server_will_end(graph, node))
+	if (is_waking(graph, node) || whatif_is_left_to_server(graph, node))
 		return false;
 	struct whatif_forecast cancel = whatif_forecast(whatif, node, SIGNAL_CANCEL);
 	struct whatif_forecast terminate = whatif_forecast(whatif, node, SIGNAL_TERMINATE);
@@ -49,12 +59,12 @@ static bool is_better(const struct whatif_act *a, const struct whatif_act *b)
 	return a->node < b->node;
 }
 
-uint32_t whatif_next(const struct whatif *whatif, struct whatif_act acts[static WHATIF_ACTS])
+uint32_t whatif_next(const struct whatif *whatif, int64_t brief, struct whatif_act acts[static WHATIF_ACTS])
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < whatif->graph->node_count; i++) {
 		struct whatif_act act;
-		if (!find_act(whatif, i, &act))
+		if (whatif->blockers[i].longest < brief || !may_signal(whatif->graph, i) || !find_act(whatif, i, &act))
 			continue;
 		uint32_t place = count < WHATIF_ACTS ? count++ : WHATIF_ACTS;
 		for (; place > 0 && is_better(&act, &acts[place - 1]); place--)
@@ -64,4 +74,18 @@ uint32_t whatif_next(const struct whatif *whatif, struct whatif_act acts[static 
 			acts[place] = act;
 	}
 	return count;
+}
+
+bool whatif_barred(const struct whatif *whatif, int64_t brief, struct whatif_act *act)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < whatif->graph->node_count; i++) {
+		struct whatif_act found;
+		if (whatif->blockers[i].longest < brief || may_signal(whatif->graph, i) || !find_act(whatif, i, &found))
+			continue;
+		if (!any || is_better(&found, act))
+			*act = found;
+		any = true;
+	}
+	return any;
 }

@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/consequence.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +10,7 @@ enum { COMPACT_WIDTH = 60, MOST_LINES = 40 };
 
 /* The question's paragraphs; the last says how to answer. All hostile. */
 struct paragraphs {
-	struct strbuf text[5];
+	struct strbuf text[6];
 	int count;
 };
 
@@ -58,56 +60,13 @@ static void add_what(const struct snapshot *snapshot, const struct graph *graph,
 	add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
 }
 
-static void add_consequence(const struct session *session, enum signal_verb verb, bool compact, struct strbuf *out)
+static void add_remarks(const struct question *question, const struct snapshot *snapshot, uint32_t index, bool compact,
+			struct paragraphs *paragraphs)
 {
-	if (compact)
-		strbuf_add_string(out, verb == SIGNAL_CANCEL		  ? ": its query fails."
-				       : session->xact_start != WHEN_NONE ? ": rolled back, disconnected."
-									  : ": disconnected.");
-	else if (verb == SIGNAL_CANCEL)
-		strbuf_add_string(out, ": the query fails, its transaction's locks go unless a savepoint is open; "
-				       "the session stays.");
-	else if (session->xact_start != WHEN_NONE)
-		strbuf_add_string(out, ": all of it is rolled back, the client is disconnected.");
-	else
-		strbuf_add_string(out, ": the client is disconnected.");
-}
-
-/* The direct waiters, the first three by pid. */
-static void add_waiters(const struct frame *frame, uint32_t node, struct strbuf *out)
-{
-	const struct graph *graph = frame->graph;
-	uint32_t blocked[3], count = graph_blocked(graph, node, blocked, 3);
-	for (uint32_t i = 0; i < count && i < 3; i++) {
-		uint32_t session = graph->nodes[blocked[i]].session;
-		strbuf_printf(out, "%s%d", i ? ", " : "Waiting for it: ",
-			      session == SNAPSHOT_NO_INDEX ? 0 : (int)frame->snapshot->sessions[session].id.pid);
-	}
-	if (count > 3)
-		strbuf_printf(out, " and %u more", (unsigned)count - 3);
-	if (count > 0)
-		strbuf_add_string(out, ". ");
-}
-
-/* Who waits behind it. What its end would free is not foretold here. */
-static void add_behind(const struct view_context *context, uint32_t index, bool compact, struct strbuf *out)
-{
-	const struct scene *scene = context->scene;
-	uint32_t node = scene->frame->graph->session_node[index];
-	if (node == GRAPH_NONE || graph_blocked(scene->frame->graph, node, NULL, 0) == 0) {
-		strbuf_add_string(out, "Nobody waits for it.");
-		return;
-	}
-	if (!compact)
-		add_waiters(scene->frame, node, out);
-	if (!scene->forest)
-		return;
-	const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
-	if (item->beneath == 0)
-		return;
-	strbuf_printf(out, compact ? "%u in its tree" : "In its tree: %u", (unsigned)item->beneath);
-	add_age(out, compact ? ", longest " : ", the longest waits ", item->behind);
-	strbuf_add_char(out, '.');
+	struct strbuf *line = next_paragraph(paragraphs);
+	consequence_add_remarks(snapshot, index, question->verb, compact, line);
+	if (line->length == 0)
+		paragraphs->count--;
 }
 
 static void add_answer(const struct question *question, bool compact, struct strbuf *out)
@@ -127,7 +86,7 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 	const char *verb = question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
 	uint32_t index = snapshot_find(frame->snapshot, question->target);
 	bool compact = width < COMPACT_WIDTH;
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
 	struct strbuf *line = next_paragraph(paragraphs);
@@ -139,8 +98,10 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 		strbuf_add_string(line, ")?");
 		line = next_paragraph(paragraphs);
 		add_what(frame->snapshot, frame->graph, index, line);
-		add_consequence(session, question->verb, compact, line);
-		add_behind(context, index, compact, next_paragraph(paragraphs));
+		consequence_add_outcome(session, question->verb, compact, line);
+		add_remarks(question, frame->snapshot, index, compact, paragraphs);
+		whatif_describe(frame->whatif, frame->graph->session_node[index], question->verb, compact,
+				next_paragraph(paragraphs));
 	} else {
 		strbuf_add_char(line, '?');
 	}

@@ -7,6 +7,7 @@
 #define PGLOCKTOP_SCENE_H
 
 #include "pglocktop/state.h"
+#include "pglocktop/whatif.h"
 
 enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
 
@@ -31,6 +32,9 @@ struct scene {
 	struct forest *forest; /* VIEW_TREE */
 	struct outline *outline; /* VIEW_TREE */
 	struct totals totals;
+	struct whatif_act acts[WHATIF_ACTS]; /* what could be done next */
+	uint32_t act_count;
+	bool barred; /* nothing; but this would be, if it were allowed: acts[0] */
 	struct scene_line *lines;
 	uint32_t line_count;
 	uint32_t cursor; /* index into lines; SNAPSHOT_NO_INDEX: nothing is selected */

@@ -22,6 +22,7 @@
 #define PGLOCKTOP_WHATIF_H
 
 #include "pglocktop/source.h"
+#include "pglocktop/strbuf.h"
 
 /* Why a count is only about right. */
 enum whatif_doubt {
@@ -82,13 +83,34 @@ struct whatif_act {
 
 enum { WHATIF_ACTS = 2 };
 
+/* Whether it is in a deadlock that the server is about to end by itself. */
+bool whatif_is_left_to_server(const struct graph *graph, uint32_t node);
+
 /*
  * The acts that free most now, a cancel before a terminate where it frees as many; only such as this role may do, and
- * none on a deadlock that the server is about to end. Returns how many. O(nodes).
+ * none on a deadlock that the server is about to end, nor for waits that are all younger than `brief`. Returns how
+ * many. O(nodes).
  */
-uint32_t whatif_next(const struct whatif *whatif, struct whatif_act acts[static WHATIF_ACTS]);
+uint32_t whatif_next(const struct whatif *whatif, int64_t brief, struct whatif_act acts[static WHATIF_ACTS]);
 
-/* Whether the session runs something, so that a cancel has an effect. */
+/* What would free most now, but that the role may not do it or it has no process; false: nothing. O(nodes). */
+bool whatif_barred(const struct whatif *whatif, int64_t brief, struct whatif_act *act);
+
+/*
+ * In words. For a person who decides: "Frees now: 8017.  In turn: 34, of these 31 behind 8056 ALTER (cancel that to
+ * free them now)."; `compact`: "Frees 8017; 34 in turn.". GRAPH_NONE is a node that nobody waits for.
+ */
+void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_verb verb, bool compact,
+		     struct strbuf *out);
+
+/* The same as a clause, for lists of what a signal would do: "frees 8017 now, 34 in turn (31 behind 8056)". */
+void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum signal_verb verb, struct strbuf *out);
+
+/* Only how many: "frees 1 now, 34 in turn". */
+void whatif_describe_counts(const struct whatif_forecast *forecast, struct strbuf *out);
+
+/* Whether the session runs something, so that a cancel has an effect: whoever waits does, also if its state is hidden.
+ */
 bool whatif_runs(const struct graph *graph, uint32_t session);
 
 #endif
