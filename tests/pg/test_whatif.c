@@ -35,7 +35,7 @@ static int start(void **state)
 						NULL };
 	(void)state;
 	server = pgserver_new(settings);
-	observer = pgserver_connect(server, "postgres");
+	observer = pgserver_connect(server, "dbname=postgres options='-c client_min_messages=error'");
 	pgserver_run(observer, "create table items (id int primary key, note text);"
 			       "insert into items select n, '' from generate_series(1, 20) n;"
 			       "create table a (id int); create table b (id int)");
@@ -119,7 +119,7 @@ static void await_rest(struct cast *cast, const char *besides)
 	struct strbuf sql = STRBUF_INIT;
 	strbuf_add_string(&sql, "select not exists (select from pg_stat_activity where pid = any (");
 	list_waiters(cast, &sql);
-	strbuf_printf(&sql, ") and state = 'active' and pg_blocking_pids(pid) = '{}') and %s", besides);
+	strbuf_printf(&sql, ") and state = 'active' and cardinality(pg_blocking_pids(pid)) = 0) and %s", besides);
 	pgserver_wait_until(observer, sql.text);
 	strbuf_release(&sql);
 }
@@ -504,7 +504,7 @@ static void enter(struct cast *cast, uint64_t *seed)
 	pgserver_send(cast->conns[who], sql);
 	snprintf(until, sizeof until,
 		 "select count(*) = 1 from pg_stat_activity where pid = %d and query = '%s' and"
-		 " (state <> 'active' or pg_blocking_pids(pid) <> '{}')",
+		 " (state <> 'active' or cardinality(pg_blocking_pids(pid)) > 0)",
 		 cast->pids[who], sql);
 	pgserver_wait_until(observer, until);
 }
