@@ -159,7 +159,7 @@ static const struct {
 } remarks[] = {
 	{ is_committed,
 	  { "It is committed here already, but the standby may not have it; the next COMMIT will wait, too.",
-	    "Committed here, maybe not on standby." },
+	    "Committed here; standby may lack it." },
 	  false },
 	{ waits_deaf,
 	  { "Before PostgreSQL 13 no signal ends a wait for dblink: end the session at its other end.",
