@@ -40,9 +40,7 @@ void consequence_add_outcome(const struct session *session, enum signal_verb ver
 		strbuf_add_string(out,
 				  cancel ? ": its COMMIT returns with a warning." : ": the client is disconnected.");
 	else if (compact)
-		strbuf_add_string(out, cancel ? ": its query fails."
-				       : open ? ": rolled back, disconnected."
-					      : ": disconnected.");
+		strbuf_add_string(out, cancel ? ": its query fails." : open ? ": rolled back." : ": disconnected.");
 	else if (cancel)
 		strbuf_add_string(out, ": the query fails, its transaction's locks go unless a savepoint is open; "
 				       "the session stays.");
@@ -58,10 +56,6 @@ struct remark {
 	const struct snapshot *snapshot;
 	const struct session *session;
 	enum signal_verb verb;
-};
-
-struct remark_words {
-	const char *full, *compact;
 };
 
 static bool is_autovacuum(const struct remark *about)
@@ -154,48 +148,35 @@ static bool is_pooled(const struct remark *about)
 /* The most important one first; one that is a special case of another stands before it and is said in its place. */
 static const struct {
 	bool (*applies)(const struct remark *about);
-	struct remark_words words;
+	const char *full, *compact;
 	bool last; /* nothing after it is said */
+	const char *warning; /* NULL: none */
 } remarks[] = {
 	{ is_committed,
-	  { "It is committed here already, but the standby may not have it; the next COMMIT will wait, too.",
-	    "Committed here; standby may lack it." },
-	  false },
-	{ waits_deaf,
-	  { "Before PostgreSQL 13 no signal ends a wait for dblink: end the session at its other end.",
-	    "No signal ends dblink's wait." },
-	  false },
-	{ waits_remotely,
-	  { "It waits for a session on another server, which may go on.", "The remote session may go on." },
-	  false },
-	{ builds_concurrently,
-	  { "It leaves an invalid index behind, which must be dropped.", "Leaves an invalid index to drop." },
-	  false },
-	{ is_backup,
-	  { "A backup is being taken by it: that fails and must be begun again.", "The running backup fails." },
-	  true },
-	{ is_restore,
-	  { "A restore is being made by it: that fails or stays incomplete.", "The running restore fails." },
-	  true },
-	{ is_walsender,
-	  { "Replication through it stops until the receiver connects again.", "Replication stops for now." },
-	  true },
-	{ is_apply_worker,
-	  { "Replication from its publisher stops; the server soon starts it again.", "Replication stops for now." },
-	  true },
-	{ prevents_wraparound,
-	  { "It prevents transaction id wraparound: it comes back, and has to.", "Prevents wraparound: comes back." },
-	  true },
-	{ is_autovacuum,
-	  { "It leaves this table; a later autovacuum takes it up again.", "Autovacuum: comes again." },
-	  true },
-	{ is_background,
-	  { "It is a background process: what it does stops, unless the server starts it again.",
-	    "A background process: stops." },
-	  true },
-	{ is_pooled,
-	  { "There are others like it: a pool, which will connect again at once.", "A pool: connects again at once." },
-	  true },
+	  "It is committed here already, but the standby may not have it; the next COMMIT will wait, too.",
+	  "Committed here; standby may lack it.", false, "its COMMIT waits for a standby" },
+	{ waits_deaf, "Before PostgreSQL 13 no signal ends a wait for dblink: end the session at its other end.",
+	  "No signal ends dblink's wait.", false, NULL },
+	{ waits_remotely, "It waits for a session on another server, which may go on.", "The remote session may go on.",
+	  false, NULL },
+	{ builds_concurrently, "It leaves an invalid index behind, which must be dropped.",
+	  "Leaves an invalid index to drop.", false, "leaves an invalid index" },
+	{ is_backup, "A backup is being taken by it: that fails and must be begun again.", "The running backup fails.",
+	  true, "a backup" },
+	{ is_restore, "A restore is being made by it: that fails or stays incomplete.", "The running restore fails.",
+	  true, "a restore" },
+	{ is_walsender, "Replication through it stops until the receiver connects again.", "Replication stops for now.",
+	  true, "replication" },
+	{ is_apply_worker, "Replication from its publisher stops; the server soon starts it again.",
+	  "Replication stops for now.", true, "replication" },
+	{ prevents_wraparound, "It prevents transaction id wraparound: it comes back, and has to.",
+	  "Prevents wraparound: comes back.", true, "prevents wraparound" },
+	{ is_autovacuum, "It leaves this table; a later autovacuum takes it up again.", "Autovacuum: comes again.",
+	  true, NULL },
+	{ is_background, "It is a background process: what it does stops, unless the server starts it again.",
+	  "A background process: stops.", true, NULL },
+	{ is_pooled, "There are others like it: a pool, which will connect again at once.",
+	  "A pool: connects again at once.", true, NULL },
 };
 
 void consequence_add_remarks(const struct snapshot *snapshot, uint32_t session, enum signal_verb verb, bool compact,
@@ -207,11 +188,20 @@ void consequence_add_remarks(const struct snapshot *snapshot, uint32_t session, 
 		if (!remarks[i].applies(&about))
 			continue;
 		strbuf_add_string(out, any ? " " : "");
-		strbuf_add_string(out, compact ? remarks[i].words.compact : remarks[i].words.full);
+		strbuf_add_string(out, compact ? remarks[i].compact : remarks[i].full);
 		any = true;
 		if (remarks[i].last || compact)
 			return;
 	}
+}
+
+const char *consequence_warning(const struct snapshot *snapshot, uint32_t session)
+{
+	struct remark about = { snapshot, &snapshot->sessions[session], SIGNAL_CANCEL };
+	for (size_t i = 0; i < sizeof remarks / sizeof *remarks; i++)
+		if (remarks[i].warning && remarks[i].applies(&about))
+			return remarks[i].warning;
+	return NULL;
 }
 
 /* ---- prepared transactions ---- */

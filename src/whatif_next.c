@@ -1,3 +1,4 @@
+#include "pglocktop/consequence.h"
 #include "whatif_build.h"
 
 /*
@@ -37,9 +38,12 @@ static bool find_act(const struct whatif *whatif, uint32_t node, struct whatif_a
 	struct whatif_forecast cancel = whatif_forecast(whatif, node, SIGNAL_CANCEL);
 	struct whatif_forecast terminate = whatif_forecast(whatif, node, SIGNAL_TERMINATE);
 	if (cancel.freed > 0)
-		*act = (struct whatif_act){ node, SIGNAL_CANCEL, cancel };
+		*act = (struct whatif_act){ node, SIGNAL_CANCEL, cancel, NULL };
 	else
-		*act = (struct whatif_act){ node, SIGNAL_TERMINATE, terminate };
+		*act = (struct whatif_act){ node, SIGNAL_TERMINATE, terminate, NULL };
+	uint32_t session = graph->nodes[node].session;
+	if (session != SNAPSHOT_NO_INDEX)
+		act->warning = consequence_warning(graph->snapshot, session);
 	return act->forecast.freed > 0;
 }
 
@@ -50,6 +54,8 @@ static uint32_t known_in_turn(const struct whatif_act *act)
 
 static bool is_better(const struct whatif_act *a, const struct whatif_act *b)
 {
+	if (!a->warning != !b->warning)
+		return !a->warning;
 	if (a->forecast.freed != b->forecast.freed)
 		return a->forecast.freed > b->forecast.freed;
 	if (a->verb != b->verb)

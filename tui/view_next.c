@@ -21,8 +21,10 @@ static void describe_act(const struct frame *frame, const struct whatif_act *act
 	add_label(frame, act->node, out);
 	strbuf_add_string(out, ": ");
 	whatif_describe_counts(&act->forecast, out);
-	if (reason && act->verb == SIGNAL_TERMINATE &&
-	    !whatif_runs(frame->graph, frame->graph->nodes[act->node].session))
+	if (act->warning)
+		strbuf_printf(out, " (%s)", act->warning);
+	else if (reason && act->verb == SIGNAL_TERMINATE &&
+		 !whatif_runs(frame->graph, frame->graph->nodes[act->node].session))
 		strbuf_add_string(out, " (idle: a cancel does nothing)");
 }
 

@@ -36,37 +36,59 @@ static void add_who(const struct snapshot *snapshot, const struct session *sessi
 	add_age(out, "connected ", when_age(snapshot->taken_at, session->id.backend_start));
 }
 
-/* What it does, capitalised as the beginning of a sentence: "Idle in transaction 4m58s, open 5m03s". */
-static void add_what(const struct snapshot *snapshot, const struct graph *graph, uint32_t index, struct strbuf *out)
+/* What it does, as the beginning of a sentence. */
+static const char *what_words(const struct session *session, bool waits, bool brief)
+{
+	if (waits)
+		return brief ? "Waits" : "Waits for a lock";
+	if (session->state == SESSION_IDLE_IN_TRANSACTION)
+		return brief ? "Idle in txn" : "Idle in transaction";
+	if (session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED)
+		return brief ? "Aborted txn" : "Idle in an aborted transaction";
+	return session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH ? "Runs" : "Idle";
+}
+
+/* "Idle in transaction 4m58s, open 5m03s"; brief: "Idle in txn 4m58s". */
+static void add_what(const struct snapshot *snapshot, const struct graph *graph, uint32_t index, bool brief,
+		     struct strbuf *out)
 {
 	const struct session *session = &snapshot->sessions[index];
 	uint32_t node = graph->session_node[index];
-	if (node != GRAPH_NONE && graph->nodes[node].wait_count > 0) {
-		strbuf_add_string(out, "Waits for a lock");
+	bool waits = node != GRAPH_NONE && graph->nodes[node].wait_count > 0;
+	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
+	strbuf_add_string(out, what_words(session, waits, brief));
+	if (waits)
 		add_age(out, " ", graph->nodes[node].waiting);
-	} else if (session->state == SESSION_IDLE_IN_TRANSACTION ||
-		   session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED) {
-		strbuf_add_string(out, session->state == SESSION_IDLE_IN_TRANSACTION
-					       ? "Idle in transaction"
-					       : "Idle in an aborted transaction");
-		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
-	} else if (session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH) {
-		strbuf_add_string(out, "Runs");
-		add_age(out, " ", when_age(snapshot->taken_at, session->query_start));
-	} else {
-		strbuf_add_string(out, "Idle");
-		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
-	}
-	add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
+	else
+		add_age(out, " ", when_age(snapshot->taken_at, runs ? session->query_start : session->state_change));
+	if (!brief)
+		add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
 }
 
-static void add_remarks(const struct question *question, const struct snapshot *snapshot, uint32_t index, bool compact,
-			struct paragraphs *paragraphs)
+/* What is known of the target and foreseen of the others. Where more is to be said, there is less room for that. */
+static void add_target(const struct view_context *context, uint32_t index, bool compact, bool stale,
+		       struct paragraphs *paragraphs)
 {
-	struct strbuf *line = next_paragraph(paragraphs);
-	consequence_add_remarks(snapshot, index, question->verb, compact, line);
-	if (line->length == 0)
-		paragraphs->count--;
+	const struct question *question = &context->state->question;
+	const struct frame *frame = context->scene->frame;
+	const struct session *session = &frame->snapshot->sessions[index];
+	struct strbuf remarks = STRBUF_INIT, *line = &paragraphs->text[0];
+	consequence_add_remarks(frame->snapshot, index, question->verb, compact, &remarks);
+	bool brief = compact && (stale || remarks.length > 0);
+	if (!compact || !stale) {
+		strbuf_add_string(line, " (");
+		add_who(frame->snapshot, session, line);
+		strbuf_add_char(line, ')');
+	}
+	strbuf_add_char(line, '?');
+	line = next_paragraph(paragraphs);
+	add_what(frame->snapshot, frame->graph, index, brief, line);
+	consequence_add_outcome(session, question->verb, compact, line);
+	if (remarks.length > 0)
+		strbuf_add_string(next_paragraph(paragraphs), remarks.text);
+	whatif_describe(frame->whatif, frame->graph->session_node[index], question->verb, compact,
+			next_paragraph(paragraphs));
+	strbuf_release(&remarks);
 }
 
 static void add_answer(const struct question *question, bool compact, struct strbuf *out)
@@ -85,27 +107,17 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 	const struct frame *frame = context->scene->frame;
 	const char *verb = question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
 	uint32_t index = snapshot_find(frame->snapshot, question->target);
-	bool compact = width < COMPACT_WIDTH;
+	bool compact = width < COMPACT_WIDTH, stale = state_is_stale(context->state, frame, context->now);
 	for (int i = 0; i < 6; i++)
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
 	struct strbuf *line = next_paragraph(paragraphs);
 	strbuf_printf(line, compact ? "%s %.24s" : "%s %s", verb, question->label);
-	if (index != SNAPSHOT_NO_INDEX) {
-		const struct session *session = &frame->snapshot->sessions[index];
-		strbuf_add_string(line, " (");
-		add_who(frame->snapshot, session, line);
-		strbuf_add_string(line, ")?");
-		line = next_paragraph(paragraphs);
-		add_what(frame->snapshot, frame->graph, index, line);
-		consequence_add_outcome(session, question->verb, compact, line);
-		add_remarks(question, frame->snapshot, index, compact, paragraphs);
-		whatif_describe(frame->whatif, frame->graph->session_node[index], question->verb, compact,
-				next_paragraph(paragraphs));
-	} else {
+	if (index != SNAPSHOT_NO_INDEX)
+		add_target(context, index, compact, stale, paragraphs);
+	else
 		strbuf_add_char(line, '?');
-	}
-	if (state_is_stale(context->state, frame, context->now)) {
+	if (stale) {
 		line = next_paragraph(paragraphs);
 		strbuf_printf(
 			line,

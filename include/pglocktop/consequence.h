@@ -24,6 +24,11 @@ void consequence_add_outcome(const struct session *session, enum signal_verb ver
 void consequence_add_remarks(const struct snapshot *snapshot, uint32_t session, enum signal_verb verb, bool compact,
 			     struct strbuf *out);
 
+/*
+ * Why one should think twice before one signals it, in two or three words: "a backup"; NULL: there is nothing.
+ */
+const char *consequence_warning(const struct snapshot *snapshot, uint32_t session);
+
 /* The statement that ends a prepared transaction: "ROLLBACK PREPARED 'order-77'", quoted whatever is in the gid. */
 void consequence_add_rollback(const struct prepared *prepared, struct strbuf *out);
 

@@ -79,6 +79,7 @@ struct whatif_act {
 	uint32_t node;
 	enum signal_verb verb;
 	struct whatif_forecast forecast;
+	const char *warning; /* consequence_warning */
 };
 
 enum { WHATIF_ACTS = 2 };
@@ -87,7 +88,8 @@ enum { WHATIF_ACTS = 2 };
 bool whatif_is_left_to_server(const struct graph *graph, uint32_t node);
 
 /*
- * The acts that free most now, a cancel before a terminate where it frees as many; only such as this role may do, and
+ * The acts that free most now, a cancel before a terminate where it frees as many, but what breaks a backup or the like
+ * after all others; only such as this role may do, and
  * none on a deadlock that the server is about to end, nor for waits that are all younger than `brief`. Returns how
  * many. O(nodes).
  */
