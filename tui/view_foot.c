@@ -140,7 +140,7 @@ static bool draw_awaited(struct canvas *canvas, const struct state *state, int y
 		draw_prompt(canvas, &state->prompt, y);
 	else if (state->copy_pending)
 		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
-			       "copy: q query  p pid  s the SQL that terminates it  t the tree");
+			       "copy: q query  p pid  s the SQL that ends it  t the tree");
 	return state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 
