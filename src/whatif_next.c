@@ -58,6 +58,8 @@ static bool is_better(const struct whatif_act *a, const struct whatif_act *b)
 		return !a->warning;
 	if (a->forecast.freed != b->forecast.freed)
 		return a->forecast.freed > b->forecast.freed;
+	if (!a->forecast.doubts != !b->forecast.doubts)
+		return !a->forecast.doubts;
 	if (a->verb != b->verb)
 		return a->verb == SIGNAL_CANCEL;
 	if (known_in_turn(a) != known_in_turn(b))

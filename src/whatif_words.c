@@ -105,15 +105,25 @@ static bool add_places(const struct whatif *whatif, uint32_t node, struct strbuf
 	return true;
 }
 
+/* The same between two texts, or nothing at all. */
+static void add_places_after(const struct whatif *whatif, uint32_t node, const char *before, const char *after,
+			     struct strbuf *out)
+{
+	size_t length = out->length;
+	strbuf_add_string(out, before);
+	if (add_places(whatif, node, out))
+		strbuf_add_string(out, after);
+	else
+		strbuf_truncate(out, length);
+}
+
 /* Why nobody is freed. */
 static void add_nobody(const struct whatif *whatif, uint32_t node, unsigned doubts, struct strbuf *out)
 {
-	size_t before = out->length;
-	strbuf_add_string(out, ": ");
 	if (doubts & WHATIF_ADVISORY)
-		strbuf_add_string(out, "its advisory locks stay if they are the session's");
-	else if (!add_places(whatif, node, out))
-		strbuf_truncate(out, before);
+		strbuf_add_string(out, ": its advisory locks stay if they are the session's");
+	else
+		add_places_after(whatif, node, ": ", "", out);
 }
 
 static bool is_waited_for(const struct whatif *whatif, uint32_t node)
@@ -170,6 +180,7 @@ void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_ver
 	strbuf_add_char(out, '.');
 	if (is_known(forecast.in_turn))
 		add_in_turn(whatif, node, forecast.in_turn, out);
+	add_places_after(whatif, node, "  ", ".", out);
 }
 
 void whatif_describe_counts(const struct whatif_forecast *forecast, struct strbuf *out)
@@ -205,8 +216,5 @@ void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum sig
 	}
 	if (forecast.doubts)
 		strbuf_printf(out, "; %s", doubt_words(forecast.doubts));
-	size_t before = out->length;
-	strbuf_add_string(out, "; ");
-	if (!add_places(whatif, node, out))
-		strbuf_truncate(out, before);
+	add_places_after(whatif, node, "; ", "", out);
 }

@@ -23,9 +23,10 @@ static void describe_act(const struct frame *frame, const struct whatif_act *act
 	whatif_describe_counts(&act->forecast, out);
 	if (act->warning)
 		strbuf_printf(out, " (%s)", act->warning);
-	else if (reason && act->verb == SIGNAL_TERMINATE &&
-		 !whatif_runs(frame->graph, frame->graph->nodes[act->node].session))
-		strbuf_add_string(out, " (idle: a cancel does nothing)");
+	else if (reason && act->verb == SIGNAL_TERMINATE)
+		strbuf_add_string(out, whatif_runs(frame->graph, frame->graph->nodes[act->node].session)
+					       ? " (a cancel may leave its advisory locks)"
+					       : " (idle: a cancel does nothing)");
 }
 
 static int act_width(const struct canvas *canvas, const struct frame *frame, const struct whatif_act *act, bool reason)
