@@ -16,6 +16,13 @@ static bool shows(struct vt *vt, void *context)
 	return vt_find(vt, context, NULL, NULL);
 }
 
+/* Until 10 a view cannot be locked: nobody can do to its users what is done here. */
+static bool can_be_locked(const struct stage *stage, const char *name)
+{
+	bool view = strcmp(name, "pg_locks") == 0 || strcmp(name, "pg_stat_activity") == 0;
+	return !view || PQserverVersion(stage->admin) >= 110000;
+}
+
 /* Half of the time that a lock_timeout would take, ten times over. */
 static void expect_soon(struct stage *stage, const char *lock, char *text)
 {
@@ -35,6 +42,8 @@ static void goes_on_as(struct stage *stage, const char *user)
 	vt_send(stage->vt, "2");
 	for (size_t i = 0; i < COUNT(locked); i++) {
 		char sql[128], name[32], gone[64];
+		if (!can_be_locked(stage, locked[i]))
+			continue;
 		snprintf(sql, sizeof sql, "begin; lock table %s in access exclusive mode", locked[i]);
 		pgserver_run(locker, sql);
 		snprintf(name, sizeof name, "marker%zu.", i);

@@ -11,7 +11,7 @@
 
 enum { STARTS = 10 };
 
-static const char *const settings[] = { "max_connections=8", "superuser_reserved_connections=0",
+static const char *const settings[] = { "max_connections=8", "superuser_reserved_connections=0", "max_wal_senders=0",
 					"authentication_timeout=600", NULL };
 
 static int open_small(void **state)
