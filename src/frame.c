@@ -1,5 +1,7 @@
 #include "pglocktop/frame.h"
 
+#include "pglocktop/whatif.h"
+
 #include <stdlib.h>
 
 struct frame *frame_new(void)
@@ -9,6 +11,12 @@ struct frame *frame_new(void)
 		err_die("out of memory (%zu bytes)", sizeof *frame);
 	frame->snapshot = snapshot_new(&frame->arena);
 	return frame;
+}
+
+void frame_analyse(struct frame *frame)
+{
+	frame->graph = graph_new(frame->snapshot);
+	frame->whatif = whatif_new(frame->graph, &frame->arena);
 }
 
 void frame_free(struct frame *owned)

@@ -369,6 +369,8 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	scene->frame = frame;
 	scene->list_height = list_height;
 	scene->totals = totals_of(frame);
+	scene->act_count = whatif_next(frame->whatif, scene_brief_wait(state), scene->acts);
+	scene->barred = scene->act_count == 0 && whatif_barred(frame->whatif, scene_brief_wait(state), &scene->acts[0]);
 	scene->given_up = matches->filter ? matches->filter->given_up : 0;
 	scene_take_found(scene, matches->search);
 	if (state->view == VIEW_SESSIONS)

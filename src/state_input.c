@@ -1,3 +1,4 @@
+#include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -169,6 +170,25 @@ static void copy_query_or_pid(struct state *state, const struct scene *scene, ui
 	state_say(state, MESSAGE_NEWS, now, "copied the %s of %s", key == 'q' ? "query" : "pid", text);
 }
 
+/* For somebody with psql in that database: this program does not end prepared transactions. */
+static bool copy_rollback(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t item = scene_item_at(scene, scene->cursor);
+	uint32_t node = item == FOREST_NONE ? GRAPH_NONE : scene->forest->items[item].node;
+	uint32_t index = node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[node].prepared;
+	if (index == SNAPSHOT_NO_INDEX)
+		return false;
+	const struct prepared *prepared = &scene->frame->snapshot->prepared[index];
+	struct strbuf sql = STRBUF_INIT;
+	consequence_add_rollback(prepared, &sql);
+	strbuf_add_char(&sql, ';');
+	state_effect(state, EFFECT_COPY, sql.text);
+	state_say(state, MESSAGE_NEWS, now, "copied %s for database %s", sql.text,
+		  prepared->database ? prepared->database : "?");
+	strbuf_release(&sql);
+	return true;
+}
+
 /* The statement that this program would send, guarded by the session's identity, for somebody with psql. */
 static void copy_signal_sql(struct state *state, const struct scene *scene, int64_t now)
 {
@@ -197,7 +217,8 @@ static void copy_key(struct state *state, const struct scene *scene, uint32_t ke
 	if (key == 'q' || key == 'p') {
 		copy_query_or_pid(state, scene, key, now);
 	} else if (key == 's') {
-		copy_signal_sql(state, scene, now);
+		if (!copy_rollback(state, scene, now))
+			copy_signal_sql(state, scene, now);
 	} else if (key == 't' && !scene->forest) {
 		state_say(state, MESSAGE_ERROR, now, "there is no tree in this view: nothing copied");
 	} else if (key == 't') {

@@ -122,7 +122,7 @@ static inline void fixture_prepared(struct frame *frame, uint32_t xid, const cha
 static inline void fixture_finish(struct frame *frame)
 {
 	snapshot_finish(frame->snapshot);
-	frame->graph = graph_new(frame->snapshot);
+	frame_analyse(frame);
 }
 
 #endif

@@ -536,7 +536,7 @@ static void finish(struct situation *situation)
 		qsort((void *)(uintptr_t)snapshot->relations, snapshot->relation_count, sizeof *snapshot->relations,
 		      compare_relations);
 	snapshot_finish(snapshot);
-	situation->frame->graph = graph_new(snapshot);
+	frame_analyse(situation->frame);
 	for (uint32_t i = 0; i < options->fold_count; i++)
 		complete_key(snapshot, &situation->folds[i].key);
 	for (uint32_t i = 0; i < options->keep_count; i++)

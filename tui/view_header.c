@@ -410,6 +410,8 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
 	view_draw_segments(canvas, 1, segments, count);
+	if (context->layout.next_y >= 0)
+		view_draw_next(canvas, context);
 	if (context->layout.advice_y >= 0)
 		draw_advice(canvas, context);
 }

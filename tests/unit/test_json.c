@@ -157,7 +157,8 @@ static void test_session(void **state)
 		    "'waits_for':{'lock':'transactionid','mode':'ShareLock','object':'xid 4711',"
 		    "'since':'2026-11-22T14:32:06.123455+00:00','wait':1.000001},"
 		    "'blocked_by':[{'pid':1,'id':'1@2026-11-22T12:32:07.123456+00:00','prepared':null,'kind':'hard'}],"
-		    "'blocks':{'direct':0,'total':0,'beneath':0,'exact':true},'deadlock':null,"
+		    "'blocks':{'direct':0,'total':0,'beneath':0,'exact':true},"
+		    "'frees':{'cancel':0,'terminate':0,'in_turn':0,'exact':true},'deadlock':null,"
 		    "'may':{'cancel':true,'terminate':true,'why_not':null}}");
 	assert_part(json_object_get(session_of(document, 1), "blocks"),
 		    "{'direct':2,'total':2,'beneath':2,'exact':true}");
@@ -262,9 +263,11 @@ static void test_prepared(void **state)
 	json_t *document = document_of(frame, plain);
 	assert_part(json_object_get(document, "prepared"),
 		    "[{'gid':'order-77','xid':4711,'owner':'app','database':'shop',"
-		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':1,'total':1}},"
+		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':1,'total':1},"
+		    "'frees':{'terminate':1,'in_turn':0,'exact':true}},"
 		    "{'gid':'order-78','xid':4712,'owner':'app','database':'shop',"
-		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':0,'total':0}}]");
+		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':0,'total':0},"
+		    "'frees':{'terminate':0,'in_turn':0,'exact':true}}]");
 	assert_part(json_object_get(session_of(document, 2), "blocked_by"),
 		    "[{'pid':null,'id':null,'prepared':'order-77','kind':'hard'}]");
 	json_decref(document);
