@@ -130,8 +130,25 @@ bool desk_is_matching(const struct desk *desk)
 	return desk->coming.under_way;
 }
 
+static void frame_mask(struct frame *frame, bool masked)
+{
+	if (frame)
+		frame->shows_literals = !masked;
+}
+
+/* What a pattern matches is what shows: else it could ask for what is masked. */
+static void desk_follow_mask(struct desk *desk)
+{
+	bool masked = desk->state.masked;
+	frame_mask(desk->frame, masked);
+	frame_mask(desk->queued, masked);
+	frame_mask(desk->coming.frame, masked);
+	desk_begin_matching(desk);
+}
+
 void desk_take_frame(struct desk *desk, struct frame *owned)
 {
+	frame_mask(owned, desk->state.masked);
 	frame_free(desk->queued);
 	desk->queued = owned;
 	if (!desk->coming.under_way)
@@ -192,9 +209,11 @@ static bool changes_lines(enum action action)
 void desk_input(struct desk *desk, const struct input *input, int64_t now)
 {
 	enum action action = input->kind == INPUT_KEY ? keymap_find(input->key) : ACTION_NONE;
-	bool typed = state_takes_keys(&desk->state);
+	bool typed = state_takes_keys(&desk->state), masked = desk->state.masked;
 	desk_settle(desk);
 	state_input(&desk->state, desk->scene, input, action, now);
+	if (desk->state.masked != masked)
+		desk_follow_mask(desk);
 	desk_touch(desk, typed || changes_lines(action) ? DESK_SCENE_OLD : DESK_SCENE_MOVED);
 }
 

@@ -95,6 +95,7 @@ struct state {
 	int width, height;
 	bool ascii;
 	bool read_only;
+	bool masked; /* query texts are seen without their literals; state_set_masked */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
 	bool details; /* the details of the cursor's session cover the list */
@@ -138,6 +139,9 @@ struct scene; /* scene.h: what is shown of a frame, made from this state */
 
 void state_init(struct state *state, const struct server_options *options, bool ascii);
 void state_release(struct state *state);
+
+/* Masks also what is still shown of sessions that have ended. The frames' owner masks those after it. */
+void state_set_masked(struct state *state, bool masked);
 
 void state_resize(struct state *state, int width, int height);
 
