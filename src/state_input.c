@@ -219,7 +219,7 @@ static void copy_key(struct state *state, const struct scene *scene, uint32_t ke
 		copy_signal_sql(state, scene, now);
 	} else if (key == 't') {
 		state_effect(state, EFFECT_COPY_TREE, NULL);
-		state_say(state, MESSAGE_NEWS, now, "copied the tree, without the texts of queries");
+		state_say(state, MESSAGE_NEWS, now, "copied the tree, queries masked");
 	}
 }
 
@@ -450,6 +450,10 @@ static void begin_paste(struct state *state, int64_t now)
 	state->pasting = true;
 	state->paste_until = now + PASTE_PAUSE;
 	state->copy_pending = false;
+	if (state->prompt.kind == PROMPT_UNMASK) {
+		prompt_close(&state->prompt);
+		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: masked as before");
+	}
 	if (question_is_open(&state->question)) {
 		question_close(&state->question);
 		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: nothing sent");

@@ -5,6 +5,8 @@
 
 #include "pglocktop/scene.h"
 
+enum { QUERY_WIDTH = 100 /* of a query in the tree that is copied */ };
+
 void desk_init(struct desk *desk, const struct server_options *options, struct forest_order order,
 	       struct charset charset)
 {
@@ -254,7 +256,20 @@ struct identity desk_selected(struct desk *desk)
 	return desk->frame->snapshot->sessions[session].id;
 }
 
-static void copy_item(const struct forest *forest, uint32_t item, bool ascii, struct strbuf *line)
+static void copy_query_line(void *context, const char *text)
+{
+	strbuf_printf(context, "  %s", text);
+}
+
+/* Its beginning, masked whatever the screen shows: it may be pasted anywhere. */
+static void copy_query(const struct frame *frame, uint32_t session, struct charset charset, struct strbuf *line)
+{
+	const char *query = session == SNAPSHOT_NO_INDEX ? NULL : frame_masked_query(frame, session);
+	if (query && *query && text_wrap_sentence(charset, query, QUERY_WIDTH, 1, copy_query_line, line) > 1)
+		strbuf_add_string(line, charset.unicode ? " …" : " ~");
+}
+
+static void copy_item(const struct forest *forest, uint32_t item, struct charset charset, struct strbuf *line)
 {
 	static const enum column_id shown[] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
 	struct column_row row = column_row_of_item(forest, item);
@@ -264,8 +279,9 @@ static void copy_item(const struct forest *forest, uint32_t item, bool ascii, st
 	}
 	for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
 		strbuf_add_string(line, i ? "  " : "");
-		column_format(&columns[shown[i]], &row, ascii, line);
+		column_format(&columns[shown[i]], &row, !charset.unicode, line);
 	}
+	copy_query(forest->frame, row.session, charset, line);
 }
 
 void desk_copy_tree(struct desk *desk, struct strbuf *out)
@@ -277,7 +293,7 @@ void desk_copy_tree(struct desk *desk, struct strbuf *out)
 		for (unsigned level = 0; level < forest->items[i].depth && level < 8; level++)
 			strbuf_add_string(out, "  ");
 		strbuf_reset(&line);
-		copy_item(forest, i, desk->state.ascii, &line);
+		copy_item(forest, i, desk->canvas.charset, &line);
 		text_add_inert(desk->canvas.charset, line.text, out);
 		strbuf_add_char(out, '\n');
 	}

@@ -7,8 +7,9 @@
 /* Room for the pieces of one line, with the gap between them. */
 enum { GAP = 2, REASON_LEAST = 8, LOST_NARROW = 100 };
 
-/* Below these widths what must always show takes the place of the server's name, is abbreviated, stands alone. */
-enum { MARKS_WITH_SERVER = 38, MARKS_IN_WORDS = 28, MARKS_WITH_LIVENESS = 22 };
+/* What must always show leaves room for the server's name and FROZEN, else takes the name's place; on still narrower
+ * screens it is abbreviated, then stands alone. */
+enum { BESIDE_MARKS = 21, MARKS_IN_WORDS = 28, MARKS_WITH_LIVENESS = 22 };
 
 static int segments_width(const struct canvas *canvas, const struct segment *segments, int count)
 {
@@ -263,8 +264,9 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	int count = 0;
 	const char *marks = marks_text(context->state);
 	server_text(context, text, sizeof text);
-	if (!marks[0] || context->state->width >= MARKS_WITH_SERVER)
-		add(segments, &count, STYLE_HEADER_STRONG, 0, false, text);
+	if (marks[0] && context->state->width < (int)strlen(marks) + BESIDE_MARKS)
+		text[0] = '\0';
+	add(segments, &count, STYLE_HEADER_STRONG, 0, false, text);
 	if (marks[0])
 		add(segments, &count, STYLE_READ_ONLY, 0, false, marks);
 	if (context->scene) {

@@ -75,7 +75,7 @@ struct last_block {
 enum effect_kind {
 	EFFECT_COMMAND, /* source_send */
 	EFFECT_COPY, /* text into the terminal's clipboard */
-	EFFECT_COPY_TREE, /* the tree as text, without queries */
+	EFFECT_COPY_TREE, /* the tree as text, queries masked */
 	EFFECT_FILTER, /* compile this text and match with it; then state_use_filter, or state_complain */
 	EFFECT_SEARCH,
 	EFFECT_REDRAW, /* the whole screen */

@@ -138,10 +138,10 @@ static const struct sample others[] = {
 
 /* A string by one reading, by the other it goes on, or begins where that one ends. */
 static const struct sample backslashes[] = {
-	{ "select 'a\\\\', b", "select ?, b" },	     { "select 'a\\b', c", "select ?, c" },
-	{ "select '\\''Q', b", "select ?" },	     { "select 'Q\\', Q, 'Q', b", "select ?" },
-	{ "select '\\' || a || 'Q'", "select ?" },   { "select 'Q\\', b, c", "select ?" },
-	{ "select N'Q\\'Q', b", "select ?" },	     { "select 'Q\\', $$Q$$, 'Q', a", "select ?" },
+	{ "select 'a\\\\', b", "select ?, b" },	   { "select 'a\\b', c", "select ?, c" },
+	{ "select '\\''Q', b", "select ?" },	   { "select 'Q\\', Q, 'Q', b", "select ?" },
+	{ "select '\\' || a || 'Q'", "select ?" }, { "select 'Q\\', b, c", "select ?" },
+	{ "select N'Q\\'Q', b", "select ?" },	   { "select 'Q\\', $$Q$$, 'Q', a", "select ?" },
 	{ "select 'Q\\', \"'\", a", "select ??" }, { "select '\\', /* Q ' Q */ a", "select ? a" },
 };
 
