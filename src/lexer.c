@@ -105,13 +105,24 @@ static const char *skip_string(const char *at, bool escapes)
 /* The quote of a string that begins here, with or without a prefix; NULL: none does. */
 static const char *find_string(const char *at)
 {
-	if (*at == '\'')
+	switch (*at) {
+	case '\'':
 		return at;
-	if (strchr("eEbBxXnN", *at))
+	case 'b':
+	case 'B':
+	case 'e':
+	case 'E':
+	case 'n':
+	case 'N':
+	case 'x':
+	case 'X':
 		return at[1] == '\'' ? at + 1 : NULL;
-	if (*at == 'u' || *at == 'U')
+	case 'u':
+	case 'U':
 		return at[1] == '&' && at[2] == '\'' ? at + 2 : NULL;
-	return NULL;
+	default:
+		return NULL;
+	}
 }
 
 /* Whether backslashes count in a string with this first character. N'…' is a plain one with a type. */
