@@ -392,7 +392,8 @@ static struct column_value get_query(const struct column_row *row, bool ascii, s
 	const struct session *session = row_session(row);
 	if (!session)
 		return value_none;
-	return session->query ? value_text(session->query, text) : value_missing(session);
+	const char *query = frame_query(row->frame, row->session);
+	return query ? value_text(query, text) : value_missing(session);
 }
 
 /* It is in somebody's way, or somebody is in its. */
@@ -404,7 +405,8 @@ static bool row_matters(const struct column_row *row)
 static void format_query(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	const struct session *session = row_session(row);
-	if (session && session->query && *session->query && !session_runs(session))
+	const char *query = session ? frame_query(row->frame, row->session) : NULL;
+	if (query && *query && !session_runs(session))
 		strbuf_add_string(out, "last: ");
 	if (get_query(row, ascii, out).hidden)
 		strbuf_add_char(out, '?');

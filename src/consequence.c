@@ -65,14 +65,14 @@ static bool is_autovacuum(const struct remark *about)
 
 static bool prevents_wraparound(const struct remark *about)
 {
-	return is_autovacuum(about) && contains(about->session->query, "(to prevent wraparound)");
+	return is_autovacuum(about) && contains(about->session->query_with_literals, "(to prevent wraparound)");
 }
 
 static bool is_backup(const struct remark *about)
 {
 	const struct session *session = about->session;
 	return begins(session->application, "pg_basebackup") || begins(session->application, "pg_dump") ||
-	       (is_type(session, "walsender") && begins(session->query, "BASE_BACKUP"));
+	       (is_type(session, "walsender") && begins(session->query_with_literals, "BASE_BACKUP"));
 }
 
 static bool is_restore(const struct remark *about)
@@ -100,19 +100,19 @@ static bool is_committed(const struct remark *about)
 static bool waits_deaf(const struct remark *about)
 {
 	return about->snapshot->server.version_num < REMOTE_WAITS_END_SINCE && !about->session->wait_event &&
-	       about->session->state == SESSION_ACTIVE && contains(about->session->query, "dblink");
+	       about->session->state == SESSION_ACTIVE && contains(about->session->query_with_literals, "dblink");
 }
 
 static bool waits_remotely(const struct remark *about)
 {
 	const char *event = about->session->wait_event;
 	return begins(event, "Dblink") || begins(event, "PostgresFdw") ||
-	       (waits_in(about->session, "Extension") && contains(about->session->query, "dblink"));
+	       (waits_in(about->session, "Extension") && contains(about->session->query_with_literals, "dblink"));
 }
 
 static bool builds_concurrently(const struct remark *about)
 {
-	const char *query = about->session->query;
+	const char *query = about->session->query_with_literals;
 	return about->session->state == SESSION_ACTIVE && contains(query, "concurrently") &&
 	       ((contains(query, "create") && contains(query, "index")) || contains(query, "reindex"));
 }

@@ -396,7 +396,6 @@ static void put_activity(const struct session *session, json_t *value)
 	put(value, "wait_event_type", text_value(session->wait_event_type));
 	put(value, "wait_event", text_value(session->wait_event));
 	put(value, "query_id", number_value(session->has_query_id, session->query_id));
-	put(value, "query", text_value(session->query));
 }
 
 static json_t *session_value(struct writer *writer, uint32_t index)
@@ -404,6 +403,7 @@ static json_t *session_value(struct writer *writer, uint32_t index)
 	const struct session *session = &writer->snapshot->sessions[index];
 	json_t *value = json_object();
 	put_activity(session, value);
+	put(value, "query", text_value(frame_query(writer->forest->frame, index)));
 	put(value, "progress", progress_value(session->progress));
 	put(value, "waits_for", wait_value(writer, index));
 	put_blockers(writer, index, value);

@@ -99,7 +99,8 @@ static bool begins_with(const char *query, const char *word)
 static bool may_be_shared(const struct graph *graph, const struct graph_wait *wait, uint32_t owner)
 {
 	uint32_t session = graph->nodes[owner].session;
-	const char *query = session == SNAPSHOT_NO_INDEX ? NULL : graph->snapshot->sessions[session].query;
+	const char *query =
+		session == SNAPSHOT_NO_INDEX ? NULL : graph->snapshot->sessions[session].query_with_literals;
 	enum lockmode mode = graph->snapshot->locks[wait->tuple_row].mode;
 	if (!query || (mode != LOCKMODE_EXCLUSIVE && mode != LOCKMODE_ACCESS_EXCLUSIVE))
 		return false;

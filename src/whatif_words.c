@@ -1,9 +1,10 @@
 #include "whatif_build.h"
 
-#include <ctype.h>
 #include <inttypes.h>
+#include <string.h>
+#include <strings.h>
 
-enum { NAMED_MOST = 3, WORD_MOST = 12 };
+enum { NAMED_MOST = 3 };
 
 static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out)
 {
@@ -16,23 +17,23 @@ static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out
 		strbuf_add_string(out, "2pc ?");
 }
 
-/* " ALTER": the first word of its query, if it is one of SQL's. */
+/* " ALTER": the first word of its query, if it is one of SQL's: of any other it is not known what it tells. */
 static void add_command(const struct graph *graph, uint32_t node, struct strbuf *out)
 {
+	static const char *const commands[] = { "ALTER",  "ANALYZE", "CALL",	 "CLUSTER", "COMMIT",  "COPY",
+						"CREATE", "DELETE",  "DO",	 "DROP",    "EXECUTE", "FETCH",
+						"GRANT",  "INSERT",  "LOCK",	 "MERGE",   "REFRESH", "REINDEX",
+						"REVOKE", "SELECT",  "TRUNCATE", "UPDATE",  "VACUUM",  "WITH" };
 	uint32_t session = graph->nodes[node].session;
-	const char *query = session == SNAPSHOT_NO_INDEX ? NULL : graph->snapshot->sessions[session].query;
-	char word[WORD_MOST + 1];
-	size_t length = 0;
-	while (query && isspace((unsigned char)*query))
-		query++;
-	while (query && length < WORD_MOST && isascii((unsigned char)query[length]) &&
-	       isalpha((unsigned char)query[length])) {
-		word[length] = (char)toupper((unsigned char)query[length]);
-		length++;
-	}
-	word[length] = '\0';
-	if (length > 0)
-		strbuf_printf(out, " %s", word);
+	const char *query =
+		session == SNAPSHOT_NO_INDEX ? NULL : graph->snapshot->sessions[session].query_with_literals;
+	if (!query)
+		return;
+	query += strspn(query, " \t\r\n");
+	size_t length = strspn(query, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strlen(commands[i]) == length && strncasecmp(query, commands[i], length) == 0)
+			strbuf_printf(out, " %s", commands[i]);
 }
 
 static void add_freed(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t most,

@@ -355,9 +355,11 @@ static const char *missing_query(const struct session *session)
 	return session->state == SESSION_DISABLED ? "(its track_activities is off)" : "(none)";
 }
 
-static void page_query(struct page *page, const struct snapshot *snapshot, const struct session *session,
-		       struct strbuf *text)
+static void page_query(struct page *page, const struct frame *frame, uint32_t index, struct strbuf *text)
 {
+	const struct snapshot *snapshot = frame->snapshot;
+	const struct session *session = &snapshot->sessions[index];
+	const char *query = frame_query(frame, index);
 	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
 	page_gap(page);
 	if (runs) {
@@ -370,8 +372,8 @@ static void page_query(struct page *page, const struct snapshot *snapshot, const
 			strbuf_add_string(text, " ago; an earlier one may have taken the lock");
 	}
 	page_take(page, STYLE_STRONG, 1, text);
-	if (session->query)
-		page_add_text(page, session->query);
+	if (query)
+		page_add_text(page, query);
 	else
 		page_add(page, STYLE_NORMAL, BODY_INDENT, missing_query(session));
 }
@@ -392,7 +394,7 @@ static void page_session(struct page *page, const struct view_context *context, 
 	if (node != GRAPH_NONE)
 		page_wanted(page, frame, node, text);
 	page_held_up(page, frame, index, text);
-	page_query(page, frame->snapshot, session, text);
+	page_query(page, frame, index, text);
 	page_unwanted(page, frame, index, node, text);
 }
 

@@ -98,6 +98,7 @@ static void add_answers(struct snapshot *snapshot, uint32_t waiters)
 static struct frame *make_frame(const struct jam *jam, uint32_t waiters, uint32_t rows)
 {
 	struct frame *frame = frame_new();
+	frame->shows_literals = true;
 	struct snapshot *snapshot = frame->snapshot;
 	snapshot->taken_at = TAKEN_AT;
 	snapshot->server.version_num = 160000;
@@ -107,8 +108,8 @@ static struct frame *make_frame(const struct jam *jam, uint32_t waiters, uint32_
 		session.state_change = WHEN_NONE;
 		session.state = SESSION_ACTIVE;
 		session.backend_type = "client backend";
-		session.query = arena_printf(&frame->arena, "update stock set n = n - %u where id = '%u' and shop = %u",
-					     i, i * 7, i * 13);
+		session.query_with_literals = arena_printf(
+			&frame->arena, "update stock set n = n - %u where id = '%u' and shop = %u", i, i * 7, i * 13);
 		snapshot_add_session(snapshot, &session);
 		jam->add_lock(snapshot, i);
 	}

@@ -139,7 +139,7 @@ static void test_session(void **state)
 	(void)state;
 	struct frame *frame = blocked_frame();
 	struct session *third = &frame->snapshot->sessions[2];
-	third->query = "update orders";
+	third->query_with_literals = "update orders";
 	third->has_query_id = true;
 	third->query_id = INT64_MIN;
 	third->leader_pid = 7;
@@ -180,7 +180,7 @@ static void test_hidden_session(void **state)
 				  .xact_start = WHEN_NONE,
 				  .query_start = WHEN_NONE,
 				  .state_change = WHEN_NONE,
-				  .query = "",
+				  .query_with_literals = "",
 				  .may = MAY_NOT_NO_IDENTITY };
 	snapshot_add_session(frame->snapshot, &hidden);
 	json_t *document = document_of(frame, plain);
@@ -204,7 +204,8 @@ static void test_hostile_text(void **state)
 {
 	(void)state;
 	struct frame *frame = fixture_new();
-	fixture_session(frame, 1, "a\x1b[2J\"\\\n\x7f\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0é", SESSION_ACTIVE)->query =
+	fixture_session(frame, 1, "a\x1b[2J\"\\\n\x7f\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0é", SESSION_ACTIVE)
+		->query_with_literals =
 		"\xd8\x9c\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa5"
 		"\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa日\xf0\x9f\x98\x80";
 	struct strbuf text = write_frame(frame, plain);
