@@ -4,6 +4,7 @@
 #include "pglocktop/progress.h"
 #include "pglocktop/recovery.h"
 #include "pglocktop/waitevent.h"
+#include "pglocktop/whatif.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -60,6 +61,31 @@ static struct column_value value_missing(const struct session *session)
 static int64_t row_age(const struct column_row *row, int64_t start)
 {
 	return when_age(row->frame->snapshot->taken_at, start);
+}
+
+/* By the end of the session: a cancel frees the same, or nothing. The members of a deadlock need nobody's help. */
+static struct whatif_forecast row_forecast(const struct column_row *row)
+{
+	if (row->node == GRAPH_NONE || whatif_is_left_to_server(row->frame->graph, row->node))
+		return (struct whatif_forecast){ .nothing = true };
+	return whatif_forecast(row->frame->whatif, row->node, SIGNAL_TERMINATE);
+}
+
+static struct column_value get_frees(const struct column_row *row, bool ascii, struct strbuf *text)
+{
+	(void)ascii, (void)text;
+	struct whatif_forecast forecast = row_forecast(row);
+	return forecast.freed > 0 ? value_number(forecast.freed) : value_none;
+}
+
+static void format_frees(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	(void)ascii;
+	struct whatif_forecast forecast = row_forecast(row);
+	if (forecast.freed > 0)
+		strbuf_printf(out, "%s%" PRIu32, forecast.doubts ? "~" : "", forecast.freed);
+	else
+		strbuf_add_char(out, '-');
 }
 
 /* A member of a cycle that nobody else waits for: what blocks it is what it blocks, a count would mislead. */
@@ -371,7 +397,8 @@ static struct column_value get_query(const struct column_row *row, bool ascii, s
 	const struct session *session = row_session(row);
 	if (!session)
 		return value_none;
-	return session->query ? value_text(session->query, text) : value_missing(session);
+	const char *query = frame_query(row->frame, row->session);
+	return query ? value_text(query, text) : value_missing(session);
 }
 
 /* It is in somebody's way, or somebody is in its. */
@@ -383,7 +410,8 @@ static bool row_matters(const struct column_row *row)
 static void format_query(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	const struct session *session = row_session(row);
-	if (session && session->query && *session->query && !session_runs(session))
+	const char *query = session ? frame_query(row->frame, row->session) : NULL;
+	if (query && *query && !session_runs(session))
 		strbuf_add_string(out, "last: ");
 	if (get_query(row, ascii, out).hidden)
 		strbuf_add_char(out, '?');
@@ -401,6 +429,10 @@ static struct column_value get_application(const struct column_row *row, bool as
 
 /* clang-format off */
 const struct column columns[COLUMN_COUNT] = {
+	[COLUMN_FREES] = { COLUMN_FREES, "frees", "FREES", NULL,
+			   "who gets a lock at once if it goes; ~ about so many",
+			   COLUMN_NUMBER, .right = true, .descending = true, .width = 5, .get = get_frees,
+			   .format = format_frees },
 	[COLUMN_BLOCKS] = { COLUMN_BLOCKS, "blocks", "BLOCKS", NULL, "how many rows are beneath it in the tree",
 			    COLUMN_NUMBER, .right = true, .descending = true, .width = 6, .get = get_blocks },
 	[COLUMN_BEHIND] = { COLUMN_BEHIND, "behind", "BEHIND", NULL, "the longest wait beneath it",

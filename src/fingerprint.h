@@ -4,13 +4,15 @@
 #ifndef FINGERPRINT_H
 #define FINGERPRINT_H
 
-#include <stdint.h>
+#include "pglocktop/snapshot.h"
 
 /*
- * A hash of the query's text without what varies from call to call: string constants ('…', E'…', $tag$…$tag$), numbers,
- * comments, the amount of white space. Quoted identifiers count as they are. Reads the text once; any bytes will do, a
- * text that was cut off in the middle of a constant, too.
+ * A hash of the query's text without what varies from call to call: literals (lexer.h), comments, the amount of white
+ * space. Quoted identifiers count as they are. Reads the text once; any bytes will do.
  */
 uint64_t query_fingerprint(const char *text);
+
+/* The server's query_id where there is one, else by the session's text; whether literals are shown is no matter. */
+uint64_t session_fingerprint(const struct session *session);
 
 #endif

@@ -1,5 +1,7 @@
 #include "pglocktop/ghost.h"
 
+#include "pglocktop/mask.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,19 @@ void ghost_take_cells(struct ghost *ghost, const struct column_row *row, bool as
 		strbuf_reset(&text);
 		column_format(&columns[i], row, ascii, &text);
 		ghost_set_cell(ghost, columns[i].id, text.text);
+	}
+	strbuf_release(&text);
+}
+
+void ghosts_mask(struct ghosts *ghosts)
+{
+	struct strbuf text = STRBUF_INIT;
+	for (uint32_t i = 0; i < ghosts->count; i++) {
+		if (!ghosts->list[i].cells[COLUMN_QUERY])
+			continue;
+		strbuf_reset(&text);
+		mask_add(ghosts->list[i].cells[COLUMN_QUERY], &text);
+		ghost_set_cell(&ghosts->list[i], COLUMN_QUERY, text.text);
 	}
 	strbuf_release(&text);
 }

@@ -40,6 +40,20 @@ static void number_cycles(struct graph_build *build, const uint32_t *components,
 	}
 }
 
+/* By component, blockers before waiters: a counting sort. */
+static void order_nodes(struct graph_build *build, const uint32_t *components, uint32_t component_count)
+{
+	struct graph *graph = build->graph;
+	uint32_t *next = arena_array(build->scratch, (size_t)component_count + 1, sizeof *next);
+	graph->order = arena_array(build->arena, graph->node_count, sizeof *graph->order);
+	for (uint32_t i = 0; i < graph->node_count; i++)
+		next[components[i] + 1]++;
+	for (uint32_t i = 0; i < component_count; i++)
+		next[i + 1] += next[i];
+	for (uint32_t i = 0; i < graph->node_count; i++)
+		graph->order[next[components[i]]++] = i;
+}
+
 static void list_members(struct graph_build *build)
 {
 	struct graph *graph = build->graph;
@@ -127,6 +141,7 @@ void graph_build_cycles(struct graph_build *build)
 	uint32_t component_count;
 	struct graph_vertices vertices = graph_vertices_new(graph, GRAPH_EDGES_ALL, build->scratch);
 	const uint32_t *components = graph_components(&vertices, &component_count, build->scratch);
+	order_nodes(build, components, component_count);
 	number_cycles(build, components, component_count);
 	if (graph->cycle_count == 0)
 		return;

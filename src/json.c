@@ -4,6 +4,7 @@
 #include "pglocktop/privilege.h"
 #include "pglocktop/progress.h"
 #include "pglocktop/totals.h"
+#include "pglocktop/whatif.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -298,19 +299,44 @@ static struct counts count_blocks(const struct writer *writer, uint32_t node)
 	return counts;
 }
 
-/* A worker of a parallel query blocks as its leader: its own counts are 0. */
+/* A worker of a parallel query blocks as its leader: it has no node of its own. */
+static uint32_t own_node(const struct graph *graph, uint32_t session)
+{
+	uint32_t node = graph->session_node[session];
+	return node != GRAPH_NONE && graph->nodes[node].session != session ? GRAPH_NONE : node;
+}
+
 static json_t *session_blocks_value(const struct writer *writer, uint32_t session)
 {
-	uint32_t node = writer->graph->session_node[session];
-	if (node != GRAPH_NONE && writer->graph->nodes[node].session != session)
-		node = GRAPH_NONE;
-	struct counts counts = count_blocks(writer, node);
+	struct counts counts = count_blocks(writer, own_node(writer->graph, session));
 	json_t *value = json_object();
 	put(value, "direct", json_integer(counts.direct));
 	put(value, "total", json_integer(counts.total));
 	put(value, "beneath", json_integer(counts.beneath));
 	put(value, "exact", json_boolean(counts.exact));
 	return value;
+}
+
+/* `in_turn` of those who follow a terminate; null where it is not known. A worker of a parallel query frees nobody. */
+static json_t *frees_value(const struct writer *writer, uint32_t node, bool may_cancel)
+{
+	struct whatif_forecast cancel = { 0 }, terminate = { 0 };
+	if (node != GRAPH_NONE) {
+		cancel = whatif_forecast(writer->forest->frame->whatif, node, SIGNAL_CANCEL);
+		terminate = whatif_forecast(writer->forest->frame->whatif, node, SIGNAL_TERMINATE);
+	}
+	json_t *value = json_object();
+	if (may_cancel)
+		put(value, "cancel", json_integer(cancel.freed));
+	put(value, "terminate", json_integer(terminate.freed));
+	put(value, "in_turn", number_value(terminate.in_turn != GRAPH_NONE, terminate.in_turn));
+	put(value, "exact", json_boolean(!cancel.doubts && !terminate.doubts));
+	return value;
+}
+
+static json_t *session_frees_value(const struct writer *writer, uint32_t session)
+{
+	return frees_value(writer, own_node(writer->graph, session), true);
 }
 
 static json_t *progress_value(const struct progress *progress)
@@ -370,7 +396,6 @@ static void put_activity(const struct session *session, json_t *value)
 	put(value, "wait_event_type", text_value(session->wait_event_type));
 	put(value, "wait_event", text_value(session->wait_event));
 	put(value, "query_id", number_value(session->has_query_id, session->query_id));
-	put(value, "query", text_value(session->query));
 }
 
 static json_t *session_value(struct writer *writer, uint32_t index)
@@ -378,11 +403,13 @@ static json_t *session_value(struct writer *writer, uint32_t index)
 	const struct session *session = &writer->snapshot->sessions[index];
 	json_t *value = json_object();
 	put_activity(session, value);
+	put(value, "query", text_value(frame_query(writer->forest->frame, index)));
 	put(value, "progress", progress_value(session->progress));
 	put(value, "waits_for", wait_value(writer, index));
 	put_blockers(writer, index, value);
 	put_safe_snapshot(writer, index, value);
 	put(value, "blocks", session_blocks_value(writer, index));
+	put(value, "frees", session_frees_value(writer, index));
 	put(value, "deadlock", deadlock_value(writer, index));
 	put(value, "may", may_value(writer, session));
 	return value;
@@ -405,6 +432,7 @@ static json_t *prepared_value(struct writer *writer, uint32_t index)
 	put(value, "database", text_value(prepared->database));
 	put(value, "prepared_at", time_value(prepared->prepared_at));
 	put(value, "blocks", blocks);
+	put(value, "frees", frees_value(writer, writer->prepared_node[index], false));
 	return value;
 }
 

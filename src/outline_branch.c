@@ -31,12 +31,9 @@ static struct leaf leaf_of(const struct outlining *outlining, const struct branc
 	const struct frame *frame = outlining->forest->frame;
 	uint32_t node = outlining->forest->items[branch->units[unit].item].node;
 	const struct session *session = &frame->snapshot->sessions[frame->graph->nodes[node].session];
-	struct leaf leaf = { .state = (uint32_t)session->state * 2 + session->has_query_id, .unit = unit };
-	if (session->has_query_id)
-		leaf.query = (uint64_t)session->query_id;
-	else
-		leaf.query = query_fingerprint(session->query ? session->query : "");
-	return leaf;
+	return (struct leaf){ .query = session_fingerprint(session),
+			      .state = (uint32_t)session->state * 2 + session->has_query_id,
+			      .unit = unit };
 }
 
 static bool is_alike(const struct leaf *a, const struct leaf *b)

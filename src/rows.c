@@ -173,7 +173,7 @@ static void parse_session_texts(const struct row_reader *reader, const struct ro
 		session->state = SESSION_HIDDEN;
 		return;
 	}
-	session->query = take_text(reader, fields[SESSION_COLUMN_QUERY], encoding);
+	session->query_with_literals = take_text(reader, fields[SESSION_COLUMN_QUERY], encoding);
 	session->state = state.length <= 0 ? SESSION_NO_STATE : session_state_parse(state.data, (size_t)state.length);
 }
 

@@ -96,11 +96,9 @@ static struct row_key alike_key(const struct forest *forest, const struct outlin
 	const struct frame *frame = forest->frame;
 	uint32_t index = frame->graph->nodes[forest->items[line->example].node].session;
 	const struct session *session = &frame->snapshot->sessions[index];
-	uint64_t query = session->has_query_id ? (uint64_t)session->query_id
-					       : query_fingerprint(session->query ? session->query : "");
 	return (struct row_key){ .kind = SCENE_KEY_ALIKE,
 				 .pid = forest->items[line->item].key.pid,
-				 .start = (int64_t)(query ^ (uint64_t)session->state) };
+				 .start = (int64_t)(session_fingerprint(session) ^ (uint64_t)session->state) };
 }
 
 static struct row_key line_key(const struct forest *forest, const struct outline_line *line)
@@ -369,6 +367,8 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	scene->frame = frame;
 	scene->list_height = list_height;
 	scene->totals = totals_of(frame);
+	scene->act_count = whatif_next(frame->whatif, scene_brief_wait(state), scene->acts);
+	scene->barred = scene->act_count == 0 && whatif_barred(frame->whatif, scene_brief_wait(state), &scene->acts[0]);
 	scene->given_up = matches->filter ? matches->filter->given_up : 0;
 	scene_take_found(scene, matches->search);
 	if (state->view == VIEW_SESSIONS)

@@ -266,7 +266,7 @@ static void build(struct scan *scan)
 	snapshot_finish(snapshot);
 	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
 	safe_accept(scan->server, snapshot, scan->safe, scan->safe_count);
-	scan->frame->graph = graph_new(snapshot);
+	frame_analyse(scan->frame);
 	scan->server->last_sessions = snapshot->session_count;
 	scan->server->last_locks = snapshot->lock_count;
 }

@@ -34,6 +34,13 @@ void state_release(struct state *state)
 	free(state->folds);
 }
 
+void state_set_masked(struct state *state, bool masked)
+{
+	state->masked = masked;
+	if (masked)
+		ghosts_mask(&state->ghosts);
+}
+
 void state_resize(struct state *state, int width, int height)
 {
 	state->width = width;

@@ -1,3 +1,4 @@
+#include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -88,12 +89,24 @@ static bool enter_number(struct state *state, const struct scene *scene, int64_t
 	return false;
 }
 
+/* Only a whole yes takes the mask off. */
+static void enter_unmask(struct state *state, int64_t now)
+{
+	bool yes = strcmp(state->prompt.text, "y") == 0 || strcmp(state->prompt.text, "yes") == 0;
+	prompt_close(&state->prompt);
+	if (yes)
+		state_set_masked(state, false);
+	state_say(state, MESSAGE_NEWS, now, yes ? "literals show in queries; M masks them" : "masked as before");
+}
+
 static void enter_prompt(struct state *state, const struct scene *scene, int64_t now)
 {
 	if (state->prompt.kind == PROMPT_FILTER)
 		state_apply_filter(state, state->prompt.text);
 	else if (state->prompt.kind == PROMPT_SEARCH)
 		state_effect(state, EFFECT_SEARCH, state->prompt.text);
+	else if (state->prompt.kind == PROMPT_UNMASK)
+		enter_unmask(state, now);
 	else if (!scene || enter_number(state, scene, now))
 		prompt_close(&state->prompt);
 }
@@ -161,12 +174,36 @@ static void copy_query_or_pid(struct state *state, const struct scene *scene, ui
 	}
 	const struct session *session = &scene->frame->snapshot->sessions[index];
 	snprintf(text, sizeof text, "%d", (int)session->id.pid);
-	if (key == 'q' && !session->query) {
+	const char *query = frame_query(scene->frame, index);
+	if (key == 'q' && !query) {
 		state_say(state, MESSAGE_ERROR, now, "%s has no query to copy", text);
 		return;
 	}
-	state_effect(state, EFFECT_COPY, key == 'q' ? session->query : text);
-	state_say(state, MESSAGE_NEWS, now, "copied the %s of %s", key == 'q' ? "query" : "pid", text);
+	state_effect(state, EFFECT_COPY, key == 'q' ? query : text);
+	state_say(state, MESSAGE_NEWS, now, "copied the %s of %s",
+		  key != 'q'	  ? "pid"
+		  : state->masked ? "masked query"
+				  : "query",
+		  text);
+}
+
+/* For somebody with psql in that database: this program does not end prepared transactions. */
+static bool copy_rollback(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t item = scene_item_at(scene, scene->cursor);
+	uint32_t node = item == FOREST_NONE ? GRAPH_NONE : scene->forest->items[item].node;
+	uint32_t index = node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[node].prepared;
+	if (index == SNAPSHOT_NO_INDEX)
+		return false;
+	const struct prepared *prepared = &scene->frame->snapshot->prepared[index];
+	struct strbuf sql = STRBUF_INIT;
+	consequence_add_rollback(prepared, &sql);
+	strbuf_add_char(&sql, ';');
+	state_effect(state, EFFECT_COPY, sql.text);
+	state_say(state, MESSAGE_NEWS, now, "copied %s for database %s", sql.text,
+		  prepared->database ? prepared->database : "?");
+	strbuf_release(&sql);
+	return true;
 }
 
 /* The statement that this program would send, guarded by the session's identity, for somebody with psql. */
@@ -197,12 +234,13 @@ static void copy_key(struct state *state, const struct scene *scene, uint32_t ke
 	if (key == 'q' || key == 'p') {
 		copy_query_or_pid(state, scene, key, now);
 	} else if (key == 's') {
-		copy_signal_sql(state, scene, now);
+		if (!copy_rollback(state, scene, now))
+			copy_signal_sql(state, scene, now);
 	} else if (key == 't' && !scene->forest) {
 		state_say(state, MESSAGE_ERROR, now, "there is no tree in this view: nothing copied");
 	} else if (key == 't') {
 		state_effect(state, EFFECT_COPY_TREE, NULL);
-		state_say(state, MESSAGE_NEWS, now, "copied the %s, without the texts of queries",
+		state_say(state, MESSAGE_NEWS, now, "copied the %s, queries masked",
 			  scene->forest->of_objects ? "objects" : "tree");
 	}
 }
@@ -214,6 +252,16 @@ static void leave(struct state *state)
 		state->help = false;
 	else
 		state->details = false;
+}
+
+static void mask(struct state *state, int64_t now)
+{
+	if (state->masked) {
+		open_prompt(state, PROMPT_UNMASK);
+		return;
+	}
+	state_set_masked(state, true);
+	state_say(state, MESSAGE_NEWS, now, "masked: literals in queries show as ?; M takes it off, and asks");
 }
 
 static void act_without_frame(struct state *state, enum action action, int64_t now)
@@ -243,6 +291,9 @@ static void act_without_frame(struct state *state, enum action action, int64_t n
 		break;
 	case ACTION_INTERVAL:
 		open_prompt(state, PROMPT_INTERVAL);
+		break;
+	case ACTION_MASK:
+		mask(state, now);
 		break;
 	case ACTION_WRAP:
 		state->wrap = !state->wrap;
@@ -347,7 +398,7 @@ static bool is_movement(enum action action)
 static bool goes_with_help(enum action action)
 {
 	return action == ACTION_HELP || action == ACTION_INTERRUPT || action == ACTION_SUSPEND ||
-	       action == ACTION_REDRAW;
+	       action == ACTION_REDRAW || action == ACTION_MASK;
 }
 
 static void act(struct state *state, const struct scene *scene, enum action action, int64_t now)
@@ -430,6 +481,10 @@ static void begin_paste(struct state *state, int64_t now)
 	state->pasting = true;
 	state->paste_until = now + PASTE_PAUSE;
 	state->copy_pending = false;
+	if (state->prompt.kind == PROMPT_UNMASK) {
+		prompt_close(&state->prompt);
+		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: masked as before");
+	}
 	if (question_is_open(&state->question)) {
 		question_close(&state->question);
 		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: nothing sent");

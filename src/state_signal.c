@@ -1,3 +1,4 @@
+#include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -24,10 +25,13 @@ static bool refuse_prepared(const struct scene *scene, uint32_t node, struct err
 		return err_set(
 			err, "a prepared transaction has no process: see pg_prepared_xacts, ROLLBACK PREPARED ends it");
 	const struct prepared *prepared = &scene->frame->snapshot->prepared[index];
-	return err_set(err,
-		       "2pc %s has no process: ROLLBACK PREPARED '%s' in database %s, as %s or a superuser, ends it",
-		       prepared->gid, prepared->gid, prepared->database ? prepared->database : "?",
-		       prepared->owner ? prepared->owner : "its owner");
+	struct strbuf sql = STRBUF_INIT;
+	consequence_add_rollback(prepared, &sql);
+	err_set(err, "no process to signal: in database %s, as %s or a superuser: %s (y s copies it)",
+		prepared->database ? prepared->database : "?", prepared->owner ? prepared->owner : "its owner",
+		sql.text);
+	strbuf_release(&sql);
+	return false;
 }
 
 static bool refuse_tree_line(const struct scene *scene, uint32_t at, struct err *err)

@@ -21,6 +21,7 @@ static inline int64_t fixture_ago(double seconds)
 static inline struct frame *fixture_new(void)
 {
 	struct frame *frame = frame_new();
+	frame->shows_literals = true;
 	frame->snapshot->taken_at = FIXTURE_NOW;
 	frame->snapshot->server = (struct server_info){ .host = "prod-db1",
 							.port = 5432,
@@ -61,7 +62,7 @@ static inline struct session *fixture_session(struct frame *frame, int32_t pid, 
 				   .state_change = fixture_ago(298),
 				   .state = state,
 				   .state_text = session_state_name(state),
-				   .query = "update orders set status = 'paid'",
+				   .query_with_literals = "update orders set status = 'paid'",
 				   .may = MAY_SIGNAL };
 	snapshot_add_session(frame->snapshot, &session);
 	return &frame->snapshot->sessions[frame->snapshot->session_count - 1];
@@ -122,7 +123,7 @@ static inline void fixture_prepared(struct frame *frame, uint32_t xid, const cha
 static inline void fixture_finish(struct frame *frame)
 {
 	snapshot_finish(frame->snapshot);
-	frame->graph = graph_new(frame->snapshot);
+	frame_analyse(frame);
 }
 
 #endif

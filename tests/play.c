@@ -344,6 +344,8 @@ static bool play_option(struct play *play, char *words[], int count, const char 
 	(void)count, (void)block, (void)err;
 	if (strcmp(words[0], "silent") == 0)
 		play->can_answer = false;
+	else if (strcmp(words[0], "masked") == 0)
+		state_set_masked(&play->desk.state, true);
 	else if (strcmp(words[0], "read-only") == 0)
 		play->desk.state.read_only = true;
 	else
@@ -407,12 +409,13 @@ bool play_line(struct play *play, char *words[], int count, const char *block, s
 		const char *word;
 		bool (*play)(struct play *play, char *words[], int count, const char *block, struct err *err);
 	} verbs[] = {
-		{ "size", play_size },	   { "ascii", play_option },	    { "read-only", play_option },
-		{ "silent", play_option }, { "situation", play_situation }, { "change", play_change },
-		{ "ends", play_ends },	   { "releases", play_ends },	    { "again", play_again },
-		{ "epoch", play_epoch },   { "keys", play_keys },	    { "pile", play_keys },
-		{ "paste", play_paste },   { "paste-begin", play_paste },   { "answer", play_answer },
-		{ "after", play_after },   { "status", play_status },	    { "news", play_news },
+		{ "masked", play_option },    { "size", play_size },	 { "ascii", play_option },
+		{ "read-only", play_option }, { "silent", play_option }, { "situation", play_situation },
+		{ "change", play_change },    { "ends", play_ends },	 { "releases", play_ends },
+		{ "again", play_again },      { "epoch", play_epoch },	 { "keys", play_keys },
+		{ "pile", play_keys },	      { "paste", play_paste },	 { "paste-begin", play_paste },
+		{ "answer", play_answer },    { "after", play_after },	 { "status", play_status },
+		{ "news", play_news },
 	};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (count == 0 || strcmp(verbs[i].word, words[0]) != 0)

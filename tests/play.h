@@ -5,7 +5,8 @@
  * A line of a script:
  *
  *     size WIDTHxHEIGHT
- *     ascii | read-only | silent        no UTF-8; -r; the terminal never answers
+ *     ascii | read-only | masked        no UTF-8; -r; -m, before the first frame
+ *     silent                            the terminal never answers
  *     situation [NAME]                  a frame: the lines that follow (situation.h), NAME.situation before them
  *     change                            the same with these lines, too; a session's, a server's, a role's and an
  *                                       outline's take the place of the one before

@@ -222,7 +222,7 @@ static bool read_session_word(struct reading *reading, struct session *session, 
 	else if ((value = word_value(word, "change")))
 		return read_start(reading, value, &session->state_change);
 	else if (!read_state(session, word))
-		session->query = word;
+		session->query_with_literals = word;
 	return true;
 }
 
@@ -536,7 +536,7 @@ static void finish(struct situation *situation)
 		qsort((void *)(uintptr_t)snapshot->relations, snapshot->relation_count, sizeof *snapshot->relations,
 		      compare_relations);
 	snapshot_finish(snapshot);
-	situation->frame->graph = graph_new(snapshot);
+	frame_analyse(situation->frame);
 	for (uint32_t i = 0; i < options->fold_count; i++)
 		complete_key(snapshot, &situation->folds[i].key);
 	for (uint32_t i = 0; i < options->keep_count; i++)
@@ -550,6 +550,7 @@ static void finish(struct situation *situation)
 bool situation_read(struct situation *situation, const char *text, struct err *err)
 {
 	*situation = (struct situation){ .frame = frame_new(), .options = { .whole = true }, .rest = "" };
+	situation->frame->shows_literals = true;
 	struct snapshot *snapshot = situation->frame->snapshot;
 	struct reading reading = {
 		.situation = situation, .snapshot = snapshot, .arena = &situation->frame->arena, .err = err

@@ -225,6 +225,7 @@ static void app_init(struct app *app, const struct options *options, struct char
 	int64_t now = when_monotonic();
 	int width, height;
 	desk_init(&app->desk, &options->server, options->order, charset);
+	state_set_masked(&app->desk.state, options->mask);
 	desk_take_status(&app->desk, status, now);
 	term_size(app->term, &width, &height);
 	desk_resize(&app->desk, width, height);

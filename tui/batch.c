@@ -63,6 +63,7 @@ void batch_add_text(const struct options *options, struct charset charset, const
 	state_init(&state, &options->server, !charset.unicode);
 	state.status.state = SOURCE_LIVE;
 	state.advised = privilege_lacks(&frame->snapshot->role);
+	state_set_masked(&state, options->mask);
 	state.unfolded_all = true;
 	state.lists[VIEW_TREE].order = options->order;
 	if (filter)
@@ -134,6 +135,7 @@ int batch_run(const struct options *options, struct charset charset, struct sour
 	for (uint32_t i = 0;;) {
 		int64_t next = frame->received_at + options->server.interval;
 		waits |= frame->graph->waiting_sessions > 0;
+		frame->shows_literals = !options->mask;
 		bool printed = print(options, charset, frame, err);
 		frame_free(frame);
 		if (!printed)

@@ -5,6 +5,8 @@
 
 #include "pglocktop/scene.h"
 
+enum { QUERY_WIDTH = 100 /* of a query in the tree that is copied */ };
+
 void desk_init(struct desk *desk, const struct server_options *options, struct forest_order order,
 	       struct charset charset)
 {
@@ -129,8 +131,25 @@ bool desk_is_matching(const struct desk *desk)
 	return desk->coming.under_way;
 }
 
+static void frame_mask(struct frame *frame, bool masked)
+{
+	if (frame)
+		frame->shows_literals = !masked;
+}
+
+/* What a pattern matches is what shows: else it could ask for what is masked. */
+static void desk_follow_mask(struct desk *desk)
+{
+	bool masked = desk->state.masked;
+	frame_mask(desk->frame, masked);
+	frame_mask(desk->queued, masked);
+	frame_mask(desk->coming.frame, masked);
+	desk_begin_matching(desk);
+}
+
 void desk_take_frame(struct desk *desk, struct frame *owned)
 {
+	frame_mask(owned, desk->state.masked);
 	frame_free(desk->queued);
 	desk->queued = owned;
 	if (!desk->coming.under_way)
@@ -197,9 +216,11 @@ static bool changes_lines(enum action action)
 void desk_input(struct desk *desk, const struct input *input, int64_t now)
 {
 	enum action action = input->kind == INPUT_KEY ? keymap_find(input->key) : ACTION_NONE;
-	bool typed = state_takes_keys(&desk->state);
+	bool typed = state_takes_keys(&desk->state), masked = desk->state.masked;
 	desk_settle(desk);
 	state_input(&desk->state, desk->scene, input, action, now);
+	if (desk->state.masked != masked)
+		desk_follow_mask(desk);
 	desk_touch(desk, typed || changes_lines(action) ? DESK_SCENE_OLD : DESK_SCENE_MOVED);
 }
 
@@ -240,7 +261,20 @@ struct identity desk_selected(struct desk *desk)
 	return desk->frame->snapshot->sessions[session].id;
 }
 
-static void copy_item(const struct forest *forest, uint32_t item, bool ascii, struct strbuf *line)
+static void copy_query_line(void *context, const char *text)
+{
+	strbuf_printf(context, "  %s", text);
+}
+
+/* Its beginning, masked whatever the screen shows: it may be pasted anywhere. */
+static void copy_query(const struct frame *frame, uint32_t session, struct charset charset, struct strbuf *line)
+{
+	const char *query = session == SNAPSHOT_NO_INDEX ? NULL : frame_masked_query(frame, session);
+	if (query && *query && text_wrap_sentence(charset, query, QUERY_WIDTH, 1, copy_query_line, line) > 1)
+		strbuf_add_string(line, charset.unicode ? " …" : " ~");
+}
+
+static void copy_item(const struct forest *forest, uint32_t item, struct charset charset, struct strbuf *line)
 {
 	enum { SHOWN = 4 };
 	static const enum column_id tree[SHOWN] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
@@ -255,8 +289,9 @@ static void copy_item(const struct forest *forest, uint32_t item, bool ascii, st
 	}
 	for (size_t i = 0; i < SHOWN; i++) {
 		strbuf_add_string(line, i ? "  " : "");
-		column_format(&columns[shown[i]], &row, ascii, line);
+		column_format(&columns[shown[i]], &row, !charset.unicode, line);
 	}
+	copy_query(forest->frame, row.session, charset, line);
 }
 
 void desk_copy_tree(struct desk *desk, struct strbuf *out)
@@ -268,7 +303,7 @@ void desk_copy_tree(struct desk *desk, struct strbuf *out)
 		for (unsigned level = 0; level < forest->items[i].depth && level < 8; level++)
 			strbuf_add_string(out, "  ");
 		strbuf_reset(&line);
-		copy_item(forest, i, desk->state.ascii, &line);
+		copy_item(forest, i, desk->canvas.charset, &line);
 		text_add_inert(desk->canvas.charset, line.text, out);
 		strbuf_add_char(out, '\n');
 	}

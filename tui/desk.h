@@ -71,7 +71,7 @@ void desk_draw(struct desk *desk, int64_t now);
 /* The session under the cursor, pid 0 without one. */
 struct identity desk_selected(struct desk *desk);
 
-/* Appends the tree as inert text, without queries: it may be pasted anywhere. */
+/* Appends the tree as inert text; its queries are masked in any case, since it may be pasted anywhere. */
 void desk_copy_tree(struct desk *desk, struct strbuf *out);
 
 #endif

@@ -45,6 +45,7 @@ static const struct binding bindings[] = {
 	{ '>', ACTION_SORT_NEXT, NULL },
 	{ 'I', ACTION_INVERT, NULL },
 	{ 'w', ACTION_WRAP, NULL },
+	{ 'M', ACTION_MASK, NULL },
 	{ '/', ACTION_SEARCH, NULL },
 	{ INPUT_F1 + 2, ACTION_SEARCH, "F3" },
 	{ 'n', ACTION_SEARCH_NEXT, NULL },

@@ -2,16 +2,18 @@
 
 #include <string.h>
 
-enum { MINIMAL = 60, NARROW = 120, WIDE = 160, ROOMY = 200, ADVICE_HEIGHT = 16 };
+enum { MINIMAL = 60, TIGHT = 72, NARROW = 120, WIDE = 160, ROOMY = 200, NEXT_HEIGHT = 14, ADVICE_HEIGHT = 16 };
 
 /* By view and width: the columns, QUERY last, where there is one. */
 static const enum column_id tree_minimal[] = { COLUMN_SESSION, COLUMN_STATE };
-static const enum column_id tree_narrow[] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
-static const enum column_id tree_middle[] = { COLUMN_BLOCKS, COLUMN_BEHIND, COLUMN_SESSION,
-					      COLUMN_STATE,  COLUMN_OBJECT, COLUMN_QUERY };
-static const enum column_id tree_wide[] = { COLUMN_BLOCKS, COLUMN_BEHIND,     COLUMN_SESSION, COLUMN_STATE,
-					    COLUMN_OBJECT, COLUMN_XACT,	      COLUMN_USER,    COLUMN_DATABASE,
-					    COLUMN_CLIENT, COLUMN_WAIT_EVENT, COLUMN_QUERY };
+static const enum column_id tree_tight[] = { COLUMN_FREES, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
+static const enum column_id tree_narrow[] = { COLUMN_FREES, COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE,
+					      COLUMN_OBJECT };
+static const enum column_id tree_middle[] = { COLUMN_FREES, COLUMN_BLOCKS, COLUMN_BEHIND, COLUMN_SESSION,
+					      COLUMN_STATE, COLUMN_OBJECT, COLUMN_QUERY };
+static const enum column_id tree_wide[] = { COLUMN_FREES,    COLUMN_BLOCKS, COLUMN_BEHIND,     COLUMN_SESSION,
+					    COLUMN_STATE,    COLUMN_OBJECT, COLUMN_XACT,       COLUMN_USER,
+					    COLUMN_DATABASE, COLUMN_CLIENT, COLUMN_WAIT_EVENT, COLUMN_QUERY };
 static const enum column_id sessions_narrow[] = { COLUMN_SESSION, COLUMN_STATE, COLUMN_QUERY_AGE, COLUMN_CLIENT,
 						  COLUMN_WAIT_EVENT };
 static const enum column_id sessions_middle[] = { COLUMN_SESSION, COLUMN_STATE,	     COLUMN_QUERY_AGE, COLUMN_XACT,
@@ -39,9 +41,9 @@ struct column_set {
 		width, ids, sizeof(ids) / sizeof((ids)[0])                                                             \
 	}
 
-static const struct column_set column_sets[VIEW_COUNT][4] = {
-	[VIEW_TREE] = { COLUMN_SET(WIDE, tree_wide), COLUMN_SET(NARROW, tree_middle), COLUMN_SET(MINIMAL, tree_narrow),
-			COLUMN_SET(0, tree_minimal) },
+static const struct column_set column_sets[VIEW_COUNT][5] = {
+	[VIEW_TREE] = { COLUMN_SET(WIDE, tree_wide), COLUMN_SET(NARROW, tree_middle), COLUMN_SET(TIGHT, tree_narrow),
+			COLUMN_SET(MINIMAL, tree_tight), COLUMN_SET(0, tree_minimal) },
 	[VIEW_SESSIONS] = { COLUMN_SET(WIDE, sessions_wide), COLUMN_SET(NARROW, sessions_middle),
 			    COLUMN_SET(MINIMAL, sessions_narrow), COLUMN_SET(0, tree_minimal) },
 	[VIEW_OBJECTS] = { COLUMN_SET(WIDE, objects_wide), COLUMN_SET(NARROW, objects_middle),
@@ -71,6 +73,7 @@ static void layout_rows(struct layout *layout, const struct state *state)
 {
 	int height = state->height;
 	layout->header_lines = height >= 6 ? 2 : 1;
+	layout->next_y = state->view == VIEW_TREE && height >= NEXT_HEIGHT ? layout->header_lines++ : -1;
 	layout->advice_y = state->advised && height >= ADVICE_HEIGHT ? layout->header_lines++ : -1;
 	layout->titles_y = height >= 5 ? layout->header_lines : -1;
 	layout->list_y = layout->header_lines + (height >= 5);

@@ -17,8 +17,9 @@ struct layout_uniform {
 };
 
 struct layout {
-	int header_lines; /* from the top: 1, 2, or 3 with the advice */
-	int advice_y; /* -1: the role lacks nothing, or there is no room */
+	int header_lines; /* from the top: 1, 2, and one each for what follows */
+	int next_y; /* what could be done next; -1: not shown */
+	int advice_y; /* what to ask for; -1: the role lacks nothing, or there is no room */
 	int titles_y; /* -1: there is no room */
 	int list_y, list_height;
 	int query_y, query_lines; /* the selected session's query, below the list */

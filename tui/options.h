@@ -15,6 +15,7 @@ enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
 
 struct options {
 	struct server_options server; /* `interactive` is the opposite of `once` */
+	bool mask; /* start with literals masked */
 	bool no_unicode;
 	bool no_color; /* asked for; NO_COLOR is the caller's to look at */
 	const char *filter; /* compiles without error; NULL: none */

@@ -29,6 +29,7 @@ bool view_is_dim(const struct view_context *context);
 
 /* The parts. */
 void view_draw_header(struct canvas *canvas, const struct view_context *context);
+void view_draw_next(struct canvas *canvas, const struct view_context *context);
 void view_draw_titles(struct canvas *canvas, const struct view_context *context);
 void view_draw_list(struct canvas *canvas, const struct view_context *context, int y, int height, uint32_t top);
 void view_draw_quiet(struct canvas *canvas, const struct view_context *context);

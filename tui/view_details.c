@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include "pglocktop/consequence.h"
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
 #include "pglocktop/progress.h"
@@ -132,20 +133,37 @@ static void page_progress(struct page *page, const struct snapshot *snapshot, co
 	page_take(page, STYLE_NORMAL, 1, text);
 }
 
-static void page_may(struct page *page, const struct state *state, const struct snapshot *snapshot,
-		     const struct session *session, struct strbuf *text)
+/* What a signal would do to those who wait; where none can be sent: why. */
+static void page_signal(struct page *page, const struct frame *frame, uint32_t index, enum signal_verb verb,
+			struct strbuf *text)
 {
-	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
+	uint32_t node = frame->graph->session_node[index];
+	strbuf_add_string(text, verb == SIGNAL_CANCEL ? "IF C  " : "IF K  ");
+	if (verb == SIGNAL_CANCEL && !whatif_runs(frame->graph, index))
+		strbuf_add_string(text, "nothing: it runs nothing");
+	else
+		whatif_describe_clause(frame->whatif, node, verb, text);
+	page_take(page, STYLE_NORMAL, 1, text);
+	consequence_add_remarks(frame->snapshot, index, verb, false, text);
+	if (text->length > 0 && verb == SIGNAL_TERMINATE)
+		page_take(page, STYLE_NORMAL, 7, text);
+	strbuf_reset(text);
+}
+
+static void page_may(struct page *page, const struct state *state, const struct frame *frame, uint32_t index,
+		     struct strbuf *text)
+{
+	const struct session *session = &frame->snapshot->sessions[index];
+	if (session->leader == index) {
+		page_signal(page, frame, index, SIGNAL_TERMINATE, text);
+		page_signal(page, frame, index, SIGNAL_CANCEL, text);
+	}
 	if (state->read_only)
 		strbuf_add_string(text, "read-only: no signal can be sent in this run");
 	else if (session->may != MAY_SIGNAL)
-		privilege_explain(snapshot, session, text);
-	else if (runs)
-		strbuf_add_string(text, "C cancels its query, K terminates the session; each asks first");
-	else
-		strbuf_add_string(
-			text, "it runs nothing, so a cancel does nothing; K terminates the session, and asks first");
-	page_take(page, STYLE_NORMAL, 1, text);
+		privilege_explain(frame->snapshot, session, text);
+	if (text->length > 0)
+		page_take(page, STYLE_NORMAL, 1, text);
 }
 
 static const char *edge_word(enum edge_kind kind)
@@ -337,9 +355,11 @@ static const char *missing_query(const struct session *session)
 	return session->state == SESSION_DISABLED ? "(its track_activities is off)" : "(none)";
 }
 
-static void page_query(struct page *page, const struct snapshot *snapshot, const struct session *session,
-		       struct strbuf *text)
+static void page_query(struct page *page, const struct frame *frame, uint32_t index, struct strbuf *text)
 {
+	const struct snapshot *snapshot = frame->snapshot;
+	const struct session *session = &snapshot->sessions[index];
+	const char *query = frame_query(frame, index);
 	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
 	page_gap(page);
 	if (runs) {
@@ -352,8 +372,8 @@ static void page_query(struct page *page, const struct snapshot *snapshot, const
 			strbuf_add_string(text, " ago; an earlier one may have taken the lock");
 	}
 	page_take(page, STYLE_STRONG, 1, text);
-	if (session->query)
-		page_add_text(page, session->query);
+	if (query)
+		page_add_text(page, query);
 	else
 		page_add(page, STYLE_NORMAL, BODY_INDENT, missing_query(session));
 }
@@ -366,7 +386,7 @@ static void page_session(struct page *page, const struct view_context *context, 
 	page_who(page, frame->snapshot, session, text);
 	page_state(page, frame, index, context->state->ascii, text);
 	page_progress(page, frame->snapshot, session, text);
-	page_may(page, context->state, frame->snapshot, session, text);
+	page_may(page, context->state, frame, index, text);
 	if (node != GRAPH_NONE)
 		page_waits(page, frame, node, context->state->ascii, text);
 	if (node == GRAPH_NONE || frame->graph->nodes[node].wait_count == 0)
@@ -374,7 +394,7 @@ static void page_session(struct page *page, const struct view_context *context, 
 	if (node != GRAPH_NONE)
 		page_wanted(page, frame, node, text);
 	page_held_up(page, frame, index, text);
-	page_query(page, frame->snapshot, session, text);
+	page_query(page, frame, index, text);
 	page_unwanted(page, frame, index, node, text);
 }
 
@@ -393,12 +413,15 @@ static void page_prepared(struct page *page, const struct view_context *context,
 	add_age(text, "  prepared ", frame->snapshot->taken_at, prepared->prepared_at);
 	strbuf_add_string(text, prepared->prepared_at != WHEN_NONE ? " ago" : "");
 	page_take(page, STYLE_STRONG, 1, text);
-	strbuf_printf(text,
-		      "It has no process, so there is nothing to cancel or terminate. In database %s, as %s or a "
-		      "superuser, COMMIT PREPARED or ROLLBACK PREPARED '%s' ends it.",
-		      prepared->database ? prepared->database : "?", prepared->owner ? prepared->owner : "its owner",
-		      prepared->gid);
+	strbuf_add_string(text, "IF it is rolled back  ");
+	whatif_describe_clause(frame->whatif, node, SIGNAL_TERMINATE, text);
 	page_take(page, STYLE_NORMAL, 1, text);
+	strbuf_add_string(text, "It has no process, so there is nothing to cancel or terminate. ");
+	strbuf_printf(text, "In database %s, as %s or a superuser, COMMIT PREPARED or this ends it (y s copies it):",
+		      prepared->database ? prepared->database : "?", prepared->owner ? prepared->owner : "its owner");
+	page_take(page, STYLE_NORMAL, 1, text);
+	consequence_add_rollback(prepared, text);
+	page_take(page, STYLE_STRONG, BODY_INDENT, text);
 	page_wanted(page, frame, node, text);
 }
 

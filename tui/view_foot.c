@@ -26,9 +26,25 @@ static void put_hints(struct canvas *canvas, int y, const struct hint *hints, si
 		x = put_hint(canvas, y, x, hints[i].key, hints[i].text);
 }
 
+/* "cancel (frees 31)" */
+static void name_verb(const struct view_context *context, enum signal_verb verb, char *text, size_t size)
+{
+	const char *word = verb == SIGNAL_CANCEL ? "cancel" : "terminate";
+	uint32_t session = context->scene ? scene_cursor_session(context->scene) : SNAPSHOT_NO_INDEX;
+	const struct frame *frame = context->scene ? context->scene->frame : NULL;
+	uint32_t node = session == SNAPSHOT_NO_INDEX ? GRAPH_NONE : frame->graph->session_node[session];
+	struct whatif_forecast forecast = { 0 };
+	if (node != GRAPH_NONE && frame->snapshot->sessions[session].may == MAY_SIGNAL &&
+	    !whatif_is_left_to_server(frame->graph, node))
+		forecast = whatif_forecast(frame->whatif, node, verb);
+	if (forecast.freed > 0)
+		snprintf(text, size, "%s (frees %s%u)", word, forecast.doubts ? "~" : "", (unsigned)forecast.freed);
+	else
+		snprintf(text, size, "%s", word);
+}
+
 static void draw_hints(struct canvas *canvas, const struct view_context *context, int y)
 {
-	static const struct hint signal[] = { { "C", "cancel" }, { "K", "terminate" } };
 	static const struct hint list[] = { { "Enter", "details" }, { "/", "search" }, { "f", "filter" },
 					    { "s", "sort" },	    { "?", "help" },   { "q", "quit" },
 					    { "2", "all sessions" } };
@@ -43,14 +59,17 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	static const struct hint help[] = { { "Esc", "back" }, { "Up Down", "scroll" } };
 	const struct state *state = context->state;
 	struct hint all[10];
+	char cancel[48], terminate[48];
 	size_t count = 0;
 	if (state->help) {
 		put_hints(canvas, y, help, 2);
 		return;
 	}
 	if (!state->read_only) {
-		memcpy(all, signal, sizeof signal);
-		count = 2;
+		name_verb(context, SIGNAL_CANCEL, cancel, sizeof cancel);
+		name_verb(context, SIGNAL_TERMINATE, terminate, sizeof terminate);
+		all[count++] = (struct hint){ "C", cancel };
+		all[count++] = (struct hint){ "K", terminate };
 	}
 	if (state->details) {
 		memcpy(all + count, details, sizeof details);
@@ -125,7 +144,7 @@ static bool draw_awaited(struct canvas *canvas, const struct state *state, int y
 		draw_prompt(canvas, &state->prompt, y);
 	else if (state->copy_pending)
 		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
-			       "copy: q query  p pid  s the SQL that terminates it  t the tree");
+			       "copy: q query  p pid  s the SQL that ends it  t the tree");
 	return state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 

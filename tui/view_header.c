@@ -8,7 +8,11 @@
 #include <string.h>
 
 /* Room for the pieces of one line, with the gap between them. */
-enum { GAP = 2, REASON_LEAST = 8, READ_ONLY_WIDTH = 13, LOST_NARROW = 100 };
+enum { GAP = 2, REASON_LEAST = 8, LOST_NARROW = 100 };
+
+/* What must always show leaves room for the server's name and FROZEN, else takes the name's place; on still narrower
+ * screens it is abbreviated, then stands alone. */
+enum { BESIDE_MARKS = 21, MARKS_IN_WORDS = 28, MARKS_WITH_LIVENESS = 22 };
 
 static int segments_width(const struct canvas *canvas, const struct segment *segments, int count)
 {
@@ -76,6 +80,16 @@ static void add(struct segment *segments, int *count, enum style style, int rank
 	struct segment *segment = &segments[(*count)++];
 	*segment = (struct segment){ .style = style, .rank = rank, .right = right };
 	snprintf(segment->text, sizeof segment->text, "%s", text);
+}
+
+/* What cannot be done, or seen, in this run; "" without either. */
+static const char *marks_text(const struct state *state)
+{
+	if (!state->read_only)
+		return state->masked ? " MASKED " : "";
+	if (!state->masked)
+		return " READ-ONLY ";
+	return state->width < MARKS_IN_WORDS ? " RO MASKED " : " READ-ONLY MASKED ";
 }
 
 static void server_text(const struct view_context *context, char *text, size_t size)
@@ -151,8 +165,9 @@ static void lost_text(const struct view_context *context, char *text, size_t siz
 		 state->width < LOST_NARROW ? "" : " No signal possible.");
 	int used = snprintf(text, size, "LOST since %s: ", when_format_clock(status->since, since));
 	text_add_inert((struct charset){ .unicode = !state->ascii }, status->text, &reason);
+	int marks = (int)strlen(marks_text(state));
 	int room = state->width - first_least(state->width) - used - (int)strlen(next) - 2 * GAP;
-	cut_text(&reason, room - (state->read_only ? READ_ONLY_WIDTH : 0), state->ascii);
+	cut_text(&reason, room - (marks ? marks + GAP : 0), state->ascii);
 	snprintf(text + used, size - (size_t)used, "%s%s", reason.text, next);
 	strbuf_release(&reason);
 }
@@ -240,6 +255,8 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	const struct snapshot *snapshot = context->scene->frame->snapshot;
 	if (snapshot->server.pooled)
 		add(segments, count, STYLE_STALE, 0, false, "through a pooler: connect to the server itself");
+	if (state->width < MARKS_WITH_LIVENESS && marks_text(state)[0])
+		return;
 	if (state->frozen || state->status.state == SOURCE_FROZEN) {
 		add(segments, count, STYLE_STALE, 0, true, " FROZEN ");
 	} else {
@@ -267,10 +284,13 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	struct segment segments[10];
 	char text[sizeof segments[0].text], clock[WHEN_TEXT_SIZE];
 	int count = 0;
+	const char *marks = marks_text(context->state);
 	server_text(context, text, sizeof text);
+	if (marks[0] && context->state->width < (int)strlen(marks) + BESIDE_MARKS)
+		text[0] = '\0';
 	add(segments, &count, STYLE_HEADER_STRONG, 0, false, text);
-	if (context->state->read_only)
-		add(segments, &count, STYLE_READ_ONLY, 0, false, " READ-ONLY ");
+	if (marks[0])
+		add(segments, &count, STYLE_READ_ONLY, 0, false, marks);
 	if (context->scene) {
 		add_version(context->scene->frame->snapshot, segments, &count);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
@@ -410,6 +430,8 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
 	view_draw_segments(canvas, 1, segments, count);
+	if (context->layout.next_y >= 0)
+		view_draw_next(canvas, context);
 	if (context->layout.advice_y >= 0)
 		draw_advice(canvas, context);
 }

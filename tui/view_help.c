@@ -69,6 +69,7 @@ static void help_add_signs(struct help *help, bool ascii)
 		{ "~2nd", "~2nd", "second in the queue, by an order that is only estimated" },
 		{ "● →", "* >", "holds, waits for" },
 		{ "+3", "+3", "three further blockers" },
+		{ "~31", "~31", "frees about so many; the question says why" },
 		{ "…12", "...12", "12 levels deep" },
 		{ "×300", "x300", "300 alike, folded into one line" },
 		{ "?", "?", "this role may not see it" },

@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/consequence.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +10,7 @@ enum { COMPACT_WIDTH = 60, MOST_LINES = 40 };
 
 /* The question's paragraphs; the last says how to answer. All hostile. */
 struct paragraphs {
-	struct strbuf text[5];
+	struct strbuf text[6];
 	int count;
 };
 
@@ -34,80 +36,59 @@ static void add_who(const struct snapshot *snapshot, const struct session *sessi
 	add_age(out, "connected ", when_age(snapshot->taken_at, session->id.backend_start));
 }
 
-/* What it does, capitalised as the beginning of a sentence: "Idle in transaction 4m58s, open 5m03s". */
-static void add_what(const struct snapshot *snapshot, const struct graph *graph, uint32_t index, struct strbuf *out)
+/* What it does, as the beginning of a sentence. */
+static const char *what_words(const struct session *session, bool waits, bool brief)
+{
+	if (waits)
+		return brief ? "Waits" : "Waits for a lock";
+	if (session->state == SESSION_IDLE_IN_TRANSACTION)
+		return brief ? "Idle in txn" : "Idle in transaction";
+	if (session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED)
+		return brief ? "Aborted txn" : "Idle in an aborted transaction";
+	return session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH ? "Runs" : "Idle";
+}
+
+/* "Idle in transaction 4m58s, open 5m03s"; brief: "Idle in txn 4m58s". */
+static void add_what(const struct snapshot *snapshot, const struct graph *graph, uint32_t index, bool brief,
+		     struct strbuf *out)
 {
 	const struct session *session = &snapshot->sessions[index];
 	uint32_t node = graph->session_node[index];
-	if (node != GRAPH_NONE && graph->nodes[node].wait_count > 0) {
-		strbuf_add_string(out, "Waits for a lock");
+	bool waits = node != GRAPH_NONE && graph->nodes[node].wait_count > 0;
+	bool runs = session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH;
+	strbuf_add_string(out, what_words(session, waits, brief));
+	if (waits)
 		add_age(out, " ", graph->nodes[node].waiting);
-	} else if (session->state == SESSION_IDLE_IN_TRANSACTION ||
-		   session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED) {
-		strbuf_add_string(out, session->state == SESSION_IDLE_IN_TRANSACTION
-					       ? "Idle in transaction"
-					       : "Idle in an aborted transaction");
-		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
-	} else if (session->state == SESSION_ACTIVE || session->state == SESSION_FASTPATH) {
-		strbuf_add_string(out, "Runs");
-		add_age(out, " ", when_age(snapshot->taken_at, session->query_start));
-	} else {
-		strbuf_add_string(out, "Idle");
-		add_age(out, " ", when_age(snapshot->taken_at, session->state_change));
-	}
-	add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
-}
-
-static void add_consequence(const struct session *session, enum signal_verb verb, bool compact, struct strbuf *out)
-{
-	if (compact)
-		strbuf_add_string(out, verb == SIGNAL_CANCEL		  ? ": its query fails."
-				       : session->xact_start != WHEN_NONE ? ": rolled back, disconnected."
-									  : ": disconnected.");
-	else if (verb == SIGNAL_CANCEL)
-		strbuf_add_string(out, ": the query fails, its transaction's locks go unless a savepoint is open; "
-				       "the session stays.");
-	else if (session->xact_start != WHEN_NONE)
-		strbuf_add_string(out, ": all of it is rolled back, the client is disconnected.");
 	else
-		strbuf_add_string(out, ": the client is disconnected.");
+		add_age(out, " ", when_age(snapshot->taken_at, runs ? session->query_start : session->state_change));
+	if (!brief)
+		add_age(out, ", open ", when_age(snapshot->taken_at, session->xact_start));
 }
 
-/* The direct waiters, the first three by pid. */
-static void add_waiters(const struct frame *frame, uint32_t node, struct strbuf *out)
+/* What is known of the target and foreseen of the others. Where more is to be said, there is less room for that. */
+static void add_target(const struct view_context *context, uint32_t index, bool compact, bool stale,
+		       struct paragraphs *paragraphs)
 {
-	const struct graph *graph = frame->graph;
-	uint32_t blocked[3], count = graph_blocked(graph, node, blocked, 3);
-	for (uint32_t i = 0; i < count && i < 3; i++) {
-		uint32_t session = graph->nodes[blocked[i]].session;
-		strbuf_printf(out, "%s%d", i ? ", " : "Waiting for it: ",
-			      session == SNAPSHOT_NO_INDEX ? 0 : (int)frame->snapshot->sessions[session].id.pid);
+	const struct question *question = &context->state->question;
+	const struct frame *frame = context->scene->frame;
+	const struct session *session = &frame->snapshot->sessions[index];
+	struct strbuf remarks = STRBUF_INIT, *line = &paragraphs->text[0];
+	consequence_add_remarks(frame->snapshot, index, question->verb, compact, &remarks);
+	bool brief = compact && (stale || remarks.length > 0);
+	if (!compact || !stale) {
+		strbuf_add_string(line, " (");
+		add_who(frame->snapshot, session, line);
+		strbuf_add_char(line, ')');
 	}
-	if (count > 3)
-		strbuf_printf(out, " and %u more", (unsigned)count - 3);
-	if (count > 0)
-		strbuf_add_string(out, ". ");
-}
-
-/* Who waits behind it. What its end would free is not foretold here. */
-static void add_behind(const struct view_context *context, uint32_t index, bool compact, struct strbuf *out)
-{
-	const struct scene *scene = context->scene;
-	uint32_t node = scene->frame->graph->session_node[index];
-	if (node == GRAPH_NONE || graph_blocked(scene->frame->graph, node, NULL, 0) == 0) {
-		strbuf_add_string(out, "Nobody waits for it.");
-		return;
-	}
-	if (!compact)
-		add_waiters(scene->frame, node, out);
-	if (!scene->forest || scene->forest->of_objects)
-		return;
-	const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
-	if (item->beneath == 0)
-		return;
-	strbuf_printf(out, compact ? "%u in its tree" : "In its tree: %u", (unsigned)item->beneath);
-	add_age(out, compact ? ", longest " : ", the longest waits ", item->behind);
-	strbuf_add_char(out, '.');
+	strbuf_add_char(line, '?');
+	line = next_paragraph(paragraphs);
+	add_what(frame->snapshot, frame->graph, index, brief, line);
+	consequence_add_outcome(session, question->verb, compact, line);
+	if (remarks.length > 0)
+		strbuf_add_string(next_paragraph(paragraphs), remarks.text);
+	whatif_describe(frame->whatif, frame->graph->session_node[index], question->verb, compact,
+			next_paragraph(paragraphs));
+	strbuf_release(&remarks);
 }
 
 static void add_answer(const struct question *question, bool compact, struct strbuf *out)
@@ -126,25 +107,17 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 	const struct frame *frame = context->scene->frame;
 	const char *verb = question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
 	uint32_t index = snapshot_find(frame->snapshot, question->target);
-	bool compact = width < COMPACT_WIDTH;
-	for (int i = 0; i < 5; i++)
+	bool compact = width < COMPACT_WIDTH, stale = state_is_stale(context->state, frame, context->now);
+	for (int i = 0; i < 6; i++)
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
 	struct strbuf *line = next_paragraph(paragraphs);
 	strbuf_printf(line, compact ? "%s %.24s" : "%s %s", verb, question->label);
-	if (index != SNAPSHOT_NO_INDEX) {
-		const struct session *session = &frame->snapshot->sessions[index];
-		strbuf_add_string(line, " (");
-		add_who(frame->snapshot, session, line);
-		strbuf_add_string(line, ")?");
-		line = next_paragraph(paragraphs);
-		add_what(frame->snapshot, frame->graph, index, line);
-		add_consequence(session, question->verb, compact, line);
-		add_behind(context, index, compact, next_paragraph(paragraphs));
-	} else {
+	if (index != SNAPSHOT_NO_INDEX)
+		add_target(context, index, compact, stale, paragraphs);
+	else
 		strbuf_add_char(line, '?');
-	}
-	if (state_is_stale(context->state, frame, context->now)) {
+	if (stale) {
 		line = next_paragraph(paragraphs);
 		strbuf_printf(
 			line,

@@ -33,6 +33,7 @@
 	ACTION(SORT_NEXT, LOOK, "sort-next", "sort by the column to the right")                                        \
 	ACTION(INVERT, LOOK, "invert", "turn the order round")                                                         \
 	ACTION(WRAP, LOOK, "wrap", "show the query whole, over several lines")                                         \
+	ACTION(MASK, LOOK, "mask", "mask the literals in queries; again: show them (asks)")                            \
 	ACTION(SEARCH, FIND, "search", "find sessions by patterns")                                                    \
 	ACTION(SEARCH_NEXT, FIND, "search-next", "the next one found")                                                 \
 	ACTION(SEARCH_PREVIOUS, FIND, "search-previous", "the one found before")                                       \

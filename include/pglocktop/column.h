@@ -8,6 +8,7 @@
 #include "pglocktop/strbuf.h"
 
 enum column_id {
+	COLUMN_FREES, /* who gets a lock at once if it goes */
 	COLUMN_BLOCKS, /* rows beneath it in the tree */
 	COLUMN_BEHIND, /* the longest wait beneath */
 	COLUMN_SESSION, /* pid and application */

@@ -45,6 +45,9 @@ struct ghost *ghosts_add(struct ghosts *ghosts, enum ghost_kind kind, struct row
 void ghost_take_cells(struct ghost *ghost, const struct column_row *row, bool ascii);
 void ghost_set_cell(struct ghost *ghost, enum column_id column, const char *text);
 
+/* Masks the queries in all of them; for good, since the texts as they were are not kept. */
+void ghosts_mask(struct ghosts *ghosts);
+
 /*
  * Takes away those whose time is over, and those of GHOST_LEFT that are not held. `held`: one that stays, since the
  * cursor is on it; ROW_KEY_NONE. Returns whether any went.

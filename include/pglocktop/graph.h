@@ -112,6 +112,7 @@ struct graph {
 	struct graph_cycle *cycles;
 	uint32_t cycle_count;
 	uint32_t *cycle_members;
+	uint32_t *order; /* all nodes, each behind its blockers; the members of a cycle follow each other */
 	uint32_t *session_node; /* by session index: its node (a worker's is its leader's), GRAPH_NONE */
 	uint32_t waiting_sessions; /* nodes that wait */
 	int64_t longest_wait; /* WHEN_NONE: nobody waits */

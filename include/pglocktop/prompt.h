@@ -1,5 +1,5 @@
 /*
- * prompt.h - one line of text that a person is typing: a filter, a search, a pid, a number of seconds.
+ * prompt.h - one line of text that a person is typing: a filter, a search, a pid, a number of seconds, a yes.
  */
 #ifndef PGLOCKTOP_PROMPT_H
 #define PGLOCKTOP_PROMPT_H
@@ -8,7 +8,15 @@
 
 #include <stddef.h>
 
-enum prompt_kind { PROMPT_NONE, PROMPT_FILTER, PROMPT_SEARCH, PROMPT_GO_TO, PROMPT_INTERVAL, PROMPT_MINIMUM_AGE };
+enum prompt_kind {
+	PROMPT_NONE,
+	PROMPT_FILTER,
+	PROMPT_SEARCH,
+	PROMPT_GO_TO,
+	PROMPT_INTERVAL,
+	PROMPT_MINIMUM_AGE,
+	PROMPT_UNMASK
+};
 
 struct prompt {
 	enum prompt_kind kind;

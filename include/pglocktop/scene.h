@@ -7,6 +7,7 @@
 #define PGLOCKTOP_SCENE_H
 
 #include "pglocktop/state.h"
+#include "pglocktop/whatif.h"
 
 /* SCENE_SESSION in the tree view: behind the tree, one who waits for what is no lock (waitevent_is_beside_tree). */
 enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
@@ -32,6 +33,9 @@ struct scene {
 	struct forest *forest; /* VIEW_TREE, VIEW_OBJECTS; else NULL */
 	struct outline *outline; /* likewise */
 	struct totals totals;
+	struct whatif_act acts[WHATIF_ACTS]; /* what could be done next */
+	uint32_t act_count;
+	bool barred; /* nothing; but this would be, if it were allowed: acts[0] */
 	struct scene_line *lines;
 	uint32_t line_count;
 	uint32_t cursor; /* index into lines; SNAPSHOT_NO_INDEX: nothing is selected */

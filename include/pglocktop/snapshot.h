@@ -118,7 +118,9 @@ struct session {
 	uint32_t backend_xid, backend_xmin; /* 0: none */
 	bool has_query_id;
 	int64_t query_id;
-	const char *query; /* NULL: hidden or none; cut off by the server at track_activity_query_size */
+	/* NULL: hidden or none; cut off by the server at track_activity_query_size. Shown by way of frame_query alone.
+	 */
+	const char *query_with_literals;
 	const struct progress *progress; /* NULL: it runs no such command, or does not let this role see it */
 	enum session_may may;
 };

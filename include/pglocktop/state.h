@@ -81,7 +81,7 @@ struct last_block {
 enum effect_kind {
 	EFFECT_COMMAND, /* source_send */
 	EFFECT_COPY, /* text into the terminal's clipboard */
-	EFFECT_COPY_TREE, /* the tree as text, without queries */
+	EFFECT_COPY_TREE, /* the tree as text, queries masked */
 	EFFECT_FILTER, /* compile this text and match with it; then state_use_filter, or state_complain */
 	EFFECT_SEARCH,
 	EFFECT_REDRAW, /* the whole screen */
@@ -102,6 +102,7 @@ struct state {
 	bool ascii;
 	bool read_only;
 	bool advised; /* the role could be granted more: a line of the header says what */
+	bool masked; /* query texts are seen without their literals; state_set_masked */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
 	struct way_back way_back;
@@ -146,6 +147,9 @@ struct scene; /* scene.h: what is shown of a frame, made from this state */
 
 void state_init(struct state *state, const struct server_options *options, bool ascii);
 void state_release(struct state *state);
+
+/* Masks also what is still shown of sessions that have ended. The frames' owner masks those after it. */
+void state_set_masked(struct state *state, bool masked);
 
 void state_resize(struct state *state, int width, int height);
 

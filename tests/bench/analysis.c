@@ -5,6 +5,7 @@
 #include "pglocktop/column.h"
 #include "pglocktop/frame.h"
 #include "pglocktop/outline.h"
+#include "pglocktop/whatif.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 enum { RUNS = 15, FIRST_PID = 10000, TAKEN_AT = 1000000000 };
 
-enum step { STEP_SNAPSHOT, STEP_GRAPH, STEP_FOREST, STEP_OUTLINE, STEP_BEHIND, STEP_OBJECTS, STEP_COUNT };
+enum step { STEP_SNAPSHOT, STEP_GRAPH, STEP_WHATIF, STEP_FOREST, STEP_OUTLINE, STEP_BEHIND, STEP_OBJECTS, STEP_COUNT };
 
 struct jam {
 	const char *name;
@@ -97,6 +98,7 @@ static void add_answers(struct snapshot *snapshot, uint32_t waiters)
 static struct frame *make_frame(const struct jam *jam, uint32_t waiters, uint32_t rows)
 {
 	struct frame *frame = frame_new();
+	frame->shows_literals = true;
 	struct snapshot *snapshot = frame->snapshot;
 	snapshot->taken_at = TAKEN_AT;
 	snapshot->server.version_num = 160000;
@@ -106,8 +108,8 @@ static struct frame *make_frame(const struct jam *jam, uint32_t waiters, uint32_
 		session.state_change = WHEN_NONE;
 		session.state = SESSION_ACTIVE;
 		session.backend_type = "client backend";
-		session.query = arena_printf(&frame->arena, "update stock set n = n - %u where id = '%u' and shop = %u",
-					     i, i * 7, i * 13);
+		session.query_with_literals = arena_printf(
+			&frame->arena, "update stock set n = n - %u where id = '%u' and shop = %u", i, i * 7, i * 13);
 		snapshot_add_session(snapshot, &session);
 		jam->add_lock(snapshot, i);
 	}
@@ -140,16 +142,18 @@ static void run_once(const struct jam *jam, uint32_t waiters, uint32_t rows, int
 	marks[1] = when_monotonic();
 	frame->graph = graph_new(frame->snapshot);
 	marks[2] = when_monotonic();
-	struct forest *forest = forest_new(frame, (struct forest_order){ NULL, true }, &arena);
+	frame->whatif = whatif_new(frame->graph, &frame->arena);
 	marks[3] = when_monotonic();
-	outline_new(forest, &(struct outline_options){ .height = 50, .brief = 1 }, &arena);
+	struct forest *forest = forest_new(frame, (struct forest_order){ NULL, true }, &arena);
 	marks[4] = when_monotonic();
-	graph_count_behind(frame->graph, UINT32_MAX, &arena);
+	outline_new(forest, &(struct outline_options){ .height = 50, .brief = 1 }, &arena);
 	marks[5] = when_monotonic();
+	graph_count_behind(frame->graph, UINT32_MAX, &arena);
+	marks[6] = when_monotonic();
 	struct forest *objects = forest_new_objects(frame, (struct forest_order){ NULL, true }, &arena);
 	outline_new(objects, &(struct outline_options){ .whole = true }, &arena);
 	format_rows(objects);
-	marks[6] = when_monotonic();
+	marks[7] = when_monotonic();
 	for (int step = 0; step < STEP_COUNT; step++)
 		took[step] = marks[step + 1] - marks[step];
 	arena_release(&arena);
@@ -187,8 +191,8 @@ int main(int argc, char **argv)
 	};
 	uint32_t waiters = argc > 1 ? (uint32_t)atoi(argv[1]) : 4000;
 	uint32_t rows = argc > 2 ? (uint32_t)atoi(argv[2]) : 100000;
-	printf("%-16s %8s %8s %9s %9s %9s %9s %9s %9s\n", "jam", "waiters", "rows", "snapshot", "graph", "forest",
-	       "outline", "behind", "objects");
+	printf("%-16s %8s %8s %9s %9s %9s %9s %9s %9s %9s\n", "jam", "waiters", "rows", "snapshot", "graph", "what-if",
+	       "forest", "outline", "behind", "objects");
 	for (size_t i = 0; i < sizeof jams / sizeof *jams; i++) {
 		run(&jams[i], waiters, 0);
 		run(&jams[i], waiters, rows);

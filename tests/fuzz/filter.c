@@ -16,7 +16,7 @@ static struct frame *frame_with_query(const char *bytes, size_t length)
 	struct frame *frame = fixture_new();
 	struct decoder *decoder = decoder_new();
 	struct session *session = fixture_session(frame, 1, "psql", SESSION_ACTIVE);
-	session->query = decoder_decode(decoder, "UTF8", bytes, length, &frame->arena);
+	session->query_with_literals = decoder_decode(decoder, "UTF8", bytes, length, &frame->arena);
 	decoder_free(decoder);
 	fixture_finish(frame);
 	return frame;

@@ -75,7 +75,7 @@ static void parse_row(const struct row_reader *reader, struct snapshot *snapshot
 	uint8_t kind = take_byte(bytes) % 4;
 	take_fields(bytes, fields, MOST_COLUMNS);
 	if (kind == 0 && rows_parse_session(reader, fields, &session, &err)) {
-		check_text(session.query);
+		check_text(session.query_with_literals);
 		check_text(session.application);
 		snapshot_add_session(snapshot, &session);
 	} else if (kind == 1 && rows_parse_lock(reader, fields, &lock, &err)) {

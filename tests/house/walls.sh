@@ -19,6 +19,7 @@ check "curses outside term.c is seen" sees tui/app.c '#include <ncursesw/curses.
 check "libpq in tui is seen" sees tui/app.c '#include <libpq-fe.h>'
 check "libpq in the core is seen" sees src/graph.c '#include <libpq-fe.h>'
 check "tui's headers in src are seen" sees src/graph.c '#include "canvas.h"'
+check "a query on its way past frame_query is seen" sees src/json.c '	put(session->query_with_literals);'
 check "a sleep in a test is seen" sees tests/unit/test.c '	usleep(1000);'
 check "a file of 601 lines is seen" sees src/graph.c "$(long)"
 check "libpq in src/server.c is allowed" eval '! sees src/server.c "#include <libpq-fe.h>"'

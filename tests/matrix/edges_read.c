@@ -92,7 +92,7 @@ static void add_frame_session(struct edges *edges, const struct graph *graph, ui
 	session->more = count > capacity ? count - capacity : 0;
 	session->waits = leads && graph->nodes[node].wait_count > 0;
 	session->direct = leads ? (int32_t)graph->nodes[node].blocked_count : 0;
-	session->sql = of->query ? arena_string(&edges->arena, of->query) : NULL;
+	session->sql = of->query_with_literals ? arena_string(&edges->arena, of->query_with_literals) : NULL;
 }
 
 static void add_frame_circle(struct edges *edges, const struct graph *graph, const struct graph_cycle *cycle)

@@ -102,7 +102,7 @@ static void sees_who_blocks_whom(void **state)
 	assert_string_equal(session->database, "postgres");
 	assert_string_equal(session->wait_event_type, "Lock");
 	assert_int_equal(session->state, SESSION_ACTIVE);
-	assert_string_equal(session->query, "update orders set note = 'y' where id = 1");
+	assert_string_equal(session->query_with_literals, "update orders set note = 'y' where id = 1");
 	assert_int_equal(listener_session(&listener, holder)->state, SESSION_IDLE_IN_TRANSACTION);
 	uint32_t node = graph_find_pid(frame->graph, PQbackendPID(waiter));
 	struct graph_blocker blocker;
@@ -311,7 +311,7 @@ static bool decodes_query(const char *encoding, const char *bytes, const char *w
 	pgserver_run(session, sql);
 	struct listener listener = listener_new(server, NULL, NULL);
 	listener_refresh(&listener);
-	const char *query = listener_session(&listener, session)->query;
+	const char *query = listener_session(&listener, session)->query_with_literals;
 	snprintf(sql, sizeof sql, "select '%s'", wanted);
 	bool same = query && strcmp(query, sql) == 0;
 	if (!same)
@@ -346,7 +346,7 @@ static void a_plain_role_sees_the_graph_but_no_identity(void **state)
 	struct frame *frame = listener_refresh_until(&listener, somebody_waits, &one);
 	const struct session *hidden = listener_session(&listener, holder);
 	assert_int_equal(hidden->state, SESSION_HIDDEN);
-	assert_null(hidden->query);
+	assert_null(hidden->query_with_literals);
 	assert_true(hidden->is_client);
 	assert_int_equal(hidden->id.backend_start, WHEN_NONE);
 	assert_int_equal(hidden->may, MAY_NOT_SUPERUSER); /* which no GRANT would change: said first */
@@ -370,7 +370,7 @@ static void pg_monitor_sees_all_and_signals_its_own(void **state)
 	struct frame *frame = listener_refresh(&listener);
 	assert_true(frame->snapshot->role.sees_all);
 	assert_false(frame->snapshot->role.signals_others);
-	assert_string_equal(listener_session(&listener, other)->query, "select 1");
+	assert_string_equal(listener_session(&listener, other)->query_with_literals, "select 1");
 	assert_int_equal(listener_session(&listener, other)->may, MAY_NOT_MEMBER);
 	assert_int_equal(listener_session(&listener, superuser)->may, MAY_NOT_SUPERUSER);
 	PQfinish(other);

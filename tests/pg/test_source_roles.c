@@ -173,7 +173,8 @@ static void what_is_hidden_is_unknown(void **state)
 	struct listener listener = listen_as("plain");
 	const struct session *hidden = listener_session(&listener, other), *seen = listener_session(&listener, own);
 	assert_true(hidden->id.backend_start == WHEN_NONE && hidden->state == SESSION_HIDDEN && !hidden->state_text);
-	assert_true(!hidden->query && !hidden->backend_type && !hidden->client && hidden->xact_start == WHEN_NONE);
+	assert_true(!hidden->query_with_literals && !hidden->backend_type && !hidden->client &&
+		    hidden->xact_start == WHEN_NONE);
 	assert_string_equal(hidden->user, "app");
 	assert_int_equal(hidden->may, MAY_NOT_NO_IDENTITY);
 	expect_why_not(&listener, hidden, "GRANT pg_monitor, pg_signal_backend TO plain");

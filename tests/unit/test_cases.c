@@ -1,12 +1,13 @@
 /*
  * Runs tests/cases/: each file holds a lock situation (tests/situation.h), a line "----", and what is to come of it:
- * the edges, the cycles, whom to ask about the queues' order, and the tree as lines of text.
+ * the edges, the cycles, whom to ask about the queues' order, what a signal would free, and the tree as lines of text.
  *
  * With CASES_WRITE=1 in the environment the second part is written anew: read what changed before you keep it.
  */
 #include "situation.h"
 
 #include "pglocktop/object.h"
+#include "pglocktop/whatif.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -98,6 +99,61 @@ static void add_cover(const struct graph *graph, struct strbuf *out)
 	for (uint32_t i = 0; i < count && i < 256; i++)
 		strbuf_printf(out, " %" PRId32, pids[i]);
 	strbuf_add_char(out, '\n');
+}
+
+static const char *doubt_words(unsigned doubts)
+{
+	return doubts & WHATIF_ORDER ? " by a presumed order" : doubts ? " probably" : "";
+}
+
+/* Whom a signal would free, and what comes of the others. */
+static void add_forecast(const struct whatif *whatif, const struct graph *graph, uint32_t node, enum signal_verb verb,
+			 struct strbuf *out)
+{
+	struct whatif_forecast forecast = whatif_forecast(whatif, node, verb);
+	uint32_t *freed = calloc((size_t)forecast.freed + 1, sizeof *freed);
+	struct whatif_place place;
+	struct whatif_ahead ahead;
+	whatif_freed(whatif, node, verb, freed, forecast.freed);
+	strbuf_add_string(out, forecast.freed > 0 ? " frees" : forecast.nothing ? " nothing" : " frees nobody");
+	for (uint32_t i = 0; i < forecast.freed; i++) {
+		strbuf_add_char(out, ' ');
+		add_node(graph, freed[i], out);
+	}
+	strbuf_add_string(out, doubt_words(forecast.doubts));
+	if (forecast.in_turn == GRAPH_NONE)
+		strbuf_add_string(out, ", in turn ?");
+	else if (forecast.in_turn > 0)
+		strbuf_printf(out, ", in turn %" PRIu32, forecast.in_turn);
+	if (!forecast.nothing && whatif_ahead(whatif, node, &ahead)) {
+		strbuf_printf(out, ", %" PRIu32 " behind ", ahead.freed);
+		add_node(graph, ahead.node, out);
+	}
+	if (!forecast.nothing && (whatif_moved(whatif, node, &place) || whatif_stays(whatif, node, &place))) {
+		strbuf_add_string(out, ", ");
+		add_node(graph, place.node, out);
+		strbuf_add_string(out, whatif_moved(whatif, node, &place) ? " moves up behind " : " stays behind ");
+		add_node(graph, place.behind, out);
+	}
+	free(freed);
+}
+
+static void add_whatif(const struct frame *frame, struct strbuf *out)
+{
+	const struct graph *graph = frame->graph;
+	bool titled = false;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		if (graph->nodes[i].blocked_count == 0)
+			continue;
+		strbuf_add_string(out, titled ? "  " : "what if\n  ");
+		titled = true;
+		add_node(graph, i, out);
+		strbuf_add_string(out, ": K");
+		add_forecast(frame->whatif, graph, i, SIGNAL_TERMINATE, out);
+		strbuf_add_string(out, "; C");
+		add_forecast(frame->whatif, graph, i, SIGNAL_CANCEL, out);
+		strbuf_add_char(out, '\n');
+	}
 }
 
 static void add_item(const struct forest *forest, const struct outline_line *line, const uint32_t *behind,
@@ -207,6 +263,7 @@ static void test_case(void **state)
 	add_edges(situation.frame->graph, &result);
 	add_cycles(situation.frame->graph, &result);
 	add_cover(situation.frame->graph, &result);
+	add_whatif(situation.frame, &result);
 	add_tree(&situation, &result);
 	bool same = strcmp(result.text, situation.rest) == 0;
 	if (!same && getenv("CASES_WRITE"))

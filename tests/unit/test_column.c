@@ -115,7 +115,7 @@ static void test_state_of_background(void **state)
 	writer->backend_type = "walwriter";
 	writer->wait_event_type = "Activity";
 	writer->wait_event = "WalWriterMain";
-	writer->query = NULL;
+	writer->query_with_literals = NULL;
 	struct session *odd = fixture_session(frame, 2, "", SESSION_OTHER);
 	odd->state_text = "dreaming";
 	fixture_finish(frame);
@@ -157,7 +157,7 @@ static void test_hidden_and_missing(void **state)
 		struct session *session = fixture_session(frame, pid, "x", pid == 1 ? SESSION_HIDDEN : SESSION_IDLE);
 		session->xact_start = WHEN_NONE;
 		session->client = NULL;
-		session->query = NULL;
+		session->query_with_literals = NULL;
 		if (pid == 1)
 			session->query_start = WHEN_NONE;
 	}

@@ -29,13 +29,13 @@ static struct frame *shop_frame(void)
 {
 	struct frame *frame = fixture_new();
 	struct session *first = fixture_session(frame, 1, "Checkout", SESSION_IDLE_IN_TRANSACTION);
-	first->query = "update  orders\n\tset status = 'Paid'";
-	fixture_session(frame, 2, "worker-1", SESSION_ACTIVE)->query = "select 1 from user::text";
+	first->query_with_literals = "update  orders\n\tset status = 'Paid'";
+	fixture_session(frame, 2, "worker-1", SESSION_ACTIVE)->query_with_literals = "select 1 from user::text";
 	struct session *third = fixture_session(frame, 3, "psql", SESSION_IDLE);
 	third->user = "Ärger";
 	third->database = "crm";
 	third->client = "local";
-	third->query = "";
+	third->query_with_literals = "";
 	fixture_holds(frame, 1, fixture_xid(ROW_XID), LOCKMODE_EXCLUSIVE);
 	fixture_waits(frame, 2, fixture_xid(ROW_XID), LOCKMODE_SHARE, 280);
 	fixture_finish(frame);
@@ -168,7 +168,7 @@ static void test_given_up(void **state)
 	memset(text, 'a', LONG_TEXT);
 	text[LONG_TEXT - 1] = '!';
 	text[LONG_TEXT] = '\0';
-	fixture_session(frame, 1, "x", SESSION_ACTIVE)->query = text;
+	fixture_session(frame, 1, "x", SESSION_ACTIVE)->query_with_literals = text;
 	fixture_finish(frame);
 	struct column_row row = column_row_of_session(frame, 0);
 	for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
@@ -190,7 +190,7 @@ static void test_long_text_matches(void **state)
 	memset(text, 'a', LONG_TEXT);
 	memcpy(text + LONG_TEXT - 6, "needle", 6);
 	text[LONG_TEXT] = '\0';
-	fixture_session(frame, 1, "x", SESSION_ACTIVE)->query = text;
+	fixture_session(frame, 1, "x", SESSION_ACTIVE)->query_with_literals = text;
 	fixture_finish(frame);
 	struct column_row row = column_row_of_session(frame, 0);
 	struct filter *filter = make("needle$");

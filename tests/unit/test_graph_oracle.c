@@ -177,7 +177,7 @@ static struct frame *make_frame(const struct world *world, const struct truth *t
 				answers[snapshot->answer_count++] = answer_for(world, truth, pid, &frame->arena);
 	snapshot->answers = answers;
 	snapshot_finish(snapshot);
-	frame->graph = graph_new(snapshot);
+	frame_analyse(frame);
 	return frame;
 }
 

@@ -139,7 +139,7 @@ static void test_session(void **state)
 	(void)state;
 	struct frame *frame = blocked_frame();
 	struct session *third = &frame->snapshot->sessions[2];
-	third->query = "update orders";
+	third->query_with_literals = "update orders";
 	third->has_query_id = true;
 	third->query_id = INT64_MIN;
 	third->leader_pid = 7;
@@ -157,7 +157,8 @@ static void test_session(void **state)
 		    "'waits_for':{'lock':'transactionid','mode':'ShareLock','object':'xid 4711',"
 		    "'since':'2026-11-22T14:32:06.123455+00:00','wait':1.000001},"
 		    "'blocked_by':[{'pid':1,'id':'1@2026-11-22T12:32:07.123456+00:00','prepared':null,'kind':'hard'}],"
-		    "'blocks':{'direct':0,'total':0,'beneath':0,'exact':true},'deadlock':null,"
+		    "'blocks':{'direct':0,'total':0,'beneath':0,'exact':true},"
+		    "'frees':{'cancel':0,'terminate':0,'in_turn':0,'exact':true},'deadlock':null,"
 		    "'may':{'cancel':true,'terminate':true,'why_not':null}}");
 	assert_part(json_object_get(session_of(document, 1), "blocks"),
 		    "{'direct':2,'total':2,'beneath':2,'exact':true}");
@@ -179,7 +180,7 @@ static void test_hidden_session(void **state)
 				  .xact_start = WHEN_NONE,
 				  .query_start = WHEN_NONE,
 				  .state_change = WHEN_NONE,
-				  .query = "",
+				  .query_with_literals = "",
 				  .may = MAY_NOT_NO_IDENTITY };
 	snapshot_add_session(frame->snapshot, &hidden);
 	json_t *document = document_of(frame, plain);
@@ -203,7 +204,8 @@ static void test_hostile_text(void **state)
 {
 	(void)state;
 	struct frame *frame = fixture_new();
-	fixture_session(frame, 1, "a\x1b[2J\"\\\n\x7f\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0é", SESSION_ACTIVE)->query =
+	fixture_session(frame, 1, "a\x1b[2J\"\\\n\x7f\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0é", SESSION_ACTIVE)
+		->query_with_literals =
 		"\xd8\x9c\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa5"
 		"\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa日\xf0\x9f\x98\x80";
 	struct strbuf text = write_frame(frame, plain);
@@ -262,9 +264,11 @@ static void test_prepared(void **state)
 	json_t *document = document_of(frame, plain);
 	assert_part(json_object_get(document, "prepared"),
 		    "[{'gid':'order-77','xid':4711,'owner':'app','database':'shop',"
-		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':1,'total':1}},"
+		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':1,'total':1},"
+		    "'frees':{'terminate':1,'in_turn':0,'exact':true}},"
 		    "{'gid':'order-78','xid':4712,'owner':'app','database':'shop',"
-		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':0,'total':0}}]");
+		    "'prepared_at':'2026-11-22T14:22:07.123456+00:00','blocks':{'direct':0,'total':0},"
+		    "'frees':{'terminate':0,'in_turn':0,'exact':true}}]");
 	assert_part(json_object_get(session_of(document, 2), "blocked_by"),
 		    "[{'pid':null,'id':null,'prepared':'order-77','kind':'hard'}]");
 	json_decref(document);

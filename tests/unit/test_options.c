@@ -157,8 +157,9 @@ static void test_wrong(void **state)
 		     "--sort goes with --format text: a json document has the order of its format");
 	assert_wrong("--once --format xml", "unknown format \"xml\": --format takes text or json");
 	assert_wrong("-f (", "filter: term 1, position 2: missing closing parenthesis");
-	assert_wrong("-s colour", "unknown column \"colour\": sort by one of blocks, behind, session, state, object, "
-				  "xact, user, database, client, wait_event, query_age, query, application");
+	assert_wrong("-s colour",
+		     "unknown column \"colour\": sort by one of frees, blocks, behind, session, state, object, "
+		     "xact, user, database, client, wait_event, query_age, query, application");
 	assert_wrong("--once --count 0", "invalid count \"0\": --count takes a whole number from 1 to 1000000");
 	assert_wrong("--once --count 4294967297",
 		     "invalid count \"4294967297\": --count takes a whole number from 1 to 1000000");

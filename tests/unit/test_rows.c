@@ -71,7 +71,7 @@ static void reads_a_session(void **state)
 	assert_string_equal(session.client, "local");
 	assert_int_equal(session.client_port, 0);
 	assert_int_equal(session.state, SESSION_IDLE_IN_TRANSACTION);
-	assert_string_equal(session.query, "select '\xc3\xa4'"); /* by the encoding of its database */
+	assert_string_equal(session.query_with_literals, "select '\xc3\xa4'"); /* by the encoding of its database */
 	assert_true(session.xact_start == WHEN_NONE && session.query_start == WHEN_NONE);
 	assert_false(session.has_query_id);
 }
@@ -84,12 +84,12 @@ static void what_the_role_may_not_see_is_hidden(void **state)
 	fill_session(fields);
 	fields[SESSION_COLUMN_QUERY] = FIELD("<insufficient privilege>");
 	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
-	assert_string_equal(session.query, "<insufficient privilege>"); /* it runs just that */
+	assert_string_equal(session.query_with_literals, "<insufficient privilege>"); /* it runs just that */
 	fields[SESSION_COLUMN_BACKEND_START] = NULL_FIELD;
 	fields[SESSION_COLUMN_BACKEND_TYPE] = NULL_FIELD;
 	fields[SESSION_COLUMN_STATE] = NULL_FIELD;
 	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
-	assert_null(session.query);
+	assert_null(session.query_with_literals);
 	assert_int_equal(session.state, SESSION_HIDDEN);
 	assert_int_equal(session.id.backend_start, WHEN_NONE);
 	assert_true(session.is_client);

@@ -1,0 +1,221 @@
+#include "whatif_build.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+enum { NAMED_MOST = 3 };
+
+static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out)
+{
+	const struct graph_node *at = &graph->nodes[node];
+	if (at->session != SNAPSHOT_NO_INDEX)
+		strbuf_printf(out, "%" PRId32, graph->snapshot->sessions[at->session].id.pid);
+	else if (at->prepared != SNAPSHOT_NO_INDEX)
+		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[at->prepared].gid);
+	else
+		strbuf_add_string(out, "2pc ?");
+}
+
+/* " ALTER": the first word of its query, if it is one of SQL's: of any other it is not known what it tells. */
+static void add_command(const struct graph *graph, uint32_t node, struct strbuf *out)
+{
+	static const char *const commands[] = { "ALTER",  "ANALYZE", "CALL",	 "CLUSTER", "COMMIT",  "COPY",
+						"CREATE", "DELETE",  "DO",	 "DROP",    "EXECUTE", "FETCH",
+						"GRANT",  "INSERT",  "LOCK",	 "MERGE",   "REFRESH", "REINDEX",
+						"REVOKE", "SELECT",  "TRUNCATE", "UPDATE",  "VACUUM",  "WITH" };
+	uint32_t session = graph->nodes[node].session;
+	const char *query =
+		session == SNAPSHOT_NO_INDEX ? NULL : graph->snapshot->sessions[session].query_with_literals;
+	if (!query)
+		return;
+	query += strspn(query, " \t\r\n");
+	size_t length = strspn(query, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strlen(commands[i]) == length && strncasecmp(query, commands[i], length) == 0)
+			strbuf_printf(out, " %s", commands[i]);
+}
+
+static void add_freed(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t most,
+		      struct strbuf *out)
+{
+	uint32_t freed[NAMED_MOST], count = whatif_freed(whatif, node, verb, freed, most);
+	for (uint32_t i = 0; i < count && i < most; i++) {
+		strbuf_add_string(out, i ? ", " : "");
+		add_pid(whatif->graph, freed[i], out);
+	}
+	if (count > most)
+		strbuf_printf(out, " and %" PRIu32 " more", count - most);
+}
+
+/* What makes the count uncertain, the first of several. */
+static const char *doubt_words(unsigned doubts)
+{
+	if (doubts & WHATIF_ORDER)
+		return "the order of the queue is presumed";
+	if (doubts & WHATIF_RIVALS)
+		return "one may then keep the others waiting";
+	if (doubts & WHATIF_SHARERS)
+		return "unless others share the row's lock";
+	if (doubts & WHATIF_NEXT)
+		return "unless there are more old transactions";
+	return "not counted: who wants its advisory locks, which stay if they are the session's";
+}
+
+static bool is_known(uint32_t in_turn)
+{
+	return in_turn != GRAPH_NONE && in_turn > 0;
+}
+
+/* The one that may be cancelled so as to free those whom it merely stands before. */
+static bool find_ahead(const struct whatif *whatif, uint32_t node, struct whatif_ahead *ahead)
+{
+	if (!whatif_ahead(whatif, node, ahead))
+		return false;
+	uint32_t session = whatif->graph->nodes[ahead->node].session;
+	return session != SNAPSHOT_NO_INDEX && whatif_runs(whatif->graph, session) &&
+	       whatif->graph->snapshot->sessions[session].may == MAY_SIGNAL;
+}
+
+static void add_in_turn(const struct whatif *whatif, uint32_t node, uint32_t in_turn, struct strbuf *out)
+{
+	struct whatif_ahead ahead;
+	strbuf_printf(out, "  In turn: %" PRIu32, in_turn);
+	if (find_ahead(whatif, node, &ahead) && ahead.freed <= in_turn) {
+		if (ahead.freed == in_turn)
+			strbuf_add_string(out, in_turn == 1 ? ", behind " : ", all behind ");
+		else
+			strbuf_printf(out, ", of these %" PRIu32 " behind ", ahead.freed);
+		add_pid(whatif->graph, ahead.node, out);
+		add_command(whatif->graph, ahead.node, out);
+		strbuf_printf(out, " (cancel that to free %s now)", ahead.freed == 1 ? "it" : "them");
+	}
+	strbuf_add_char(out, '.');
+}
+
+/* "8020 takes its place behind 8008"; false: there is nothing of the kind to say. */
+static bool add_places(const struct whatif *whatif, uint32_t node, struct strbuf *out)
+{
+	struct whatif_place place;
+	bool moved = whatif_moved(whatif, node, &place);
+	if (!moved && !whatif_stays(whatif, node, &place))
+		return false;
+	add_pid(whatif->graph, place.node, out);
+	strbuf_add_string(out, moved ? " takes its place behind " : " stays behind ");
+	add_pid(whatif->graph, place.behind, out);
+	return true;
+}
+
+/* The same between two texts, or nothing at all. */
+static void add_places_after(const struct whatif *whatif, uint32_t node, const char *before, const char *after,
+			     struct strbuf *out)
+{
+	size_t length = out->length;
+	strbuf_add_string(out, before);
+	if (add_places(whatif, node, out))
+		strbuf_add_string(out, after);
+	else
+		strbuf_truncate(out, length);
+}
+
+/* Why nobody is freed. */
+static void add_nobody(const struct whatif *whatif, uint32_t node, unsigned doubts, struct strbuf *out)
+{
+	if (doubts & WHATIF_ADVISORY)
+		strbuf_add_string(out, ": its advisory locks stay if they are the session's");
+	else
+		add_places_after(whatif, node, ": ", "", out);
+}
+
+static bool is_waited_for(const struct whatif *whatif, uint32_t node)
+{
+	return node != GRAPH_NONE && whatif->graph->nodes[node].blocked_count > 0;
+}
+
+static void describe_compact(const struct whatif *whatif, uint32_t node, enum signal_verb verb,
+			     const struct whatif_forecast *forecast, struct strbuf *out)
+{
+	struct whatif_place place;
+	strbuf_add_string(out, forecast->doubts && forecast->freed ? "Frees about " : "Frees ");
+	if (forecast->freed == 0)
+		strbuf_add_string(out, "nobody");
+	else if (forecast->freed == 1)
+		add_freed(whatif, node, verb, 1, out);
+	else
+		strbuf_printf(out, "%" PRIu32, forecast->freed);
+	if (forecast->freed == 0 && whatif_moved(whatif, node, &place)) {
+		strbuf_add_string(out, ": ");
+		add_pid(whatif->graph, place.node, out);
+		strbuf_add_string(out, " moves up");
+	} else if (is_known(forecast->in_turn)) {
+		strbuf_printf(out, "; %" PRIu32 " in turn", forecast->in_turn);
+	}
+	strbuf_add_char(out, '.');
+}
+
+void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_verb verb, bool compact,
+		     struct strbuf *out)
+{
+	if (!is_waited_for(whatif, node)) {
+		strbuf_add_string(out, "Nobody waits for it.");
+		return;
+	}
+	struct whatif_forecast forecast = whatif_forecast(whatif, node, verb);
+	if (compact) {
+		describe_compact(whatif, node, verb, &forecast, out);
+		return;
+	}
+	if (forecast.freed == 0) {
+		strbuf_add_string(out, "Frees nobody");
+		add_nobody(whatif, node, forecast.doubts, out);
+		strbuf_add_char(out, '.');
+		return;
+	}
+	if (forecast.doubts)
+		strbuf_printf(out, "Frees about %" PRIu32 " now: ", forecast.freed);
+	else
+		strbuf_add_string(out, "Frees now: ");
+	add_freed(whatif, node, verb, NAMED_MOST, out);
+	if (forecast.doubts)
+		strbuf_printf(out, " (%s)", doubt_words(forecast.doubts));
+	strbuf_add_char(out, '.');
+	if (is_known(forecast.in_turn))
+		add_in_turn(whatif, node, forecast.in_turn, out);
+	add_places_after(whatif, node, "  ", ".", out);
+}
+
+void whatif_describe_counts(const struct whatif_forecast *forecast, struct strbuf *out)
+{
+	strbuf_printf(out, "frees %s%" PRIu32 " now", forecast->doubts ? "about " : "", forecast->freed);
+	if (is_known(forecast->in_turn))
+		strbuf_printf(out, ", %" PRIu32 " in turn", forecast->in_turn);
+}
+
+void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum signal_verb verb, struct strbuf *out)
+{
+	struct whatif_ahead ahead;
+	if (!is_waited_for(whatif, node)) {
+		strbuf_add_string(out, "frees nobody: nobody waits for it");
+		return;
+	}
+	struct whatif_forecast forecast = whatif_forecast(whatif, node, verb);
+	if (forecast.freed == 0) {
+		strbuf_add_string(out, "frees nobody");
+		add_nobody(whatif, node, forecast.doubts, out);
+		return;
+	}
+	strbuf_add_string(out, forecast.doubts ? "probably frees " : "frees ");
+	add_freed(whatif, node, verb, NAMED_MOST, out);
+	strbuf_add_string(out, " now");
+	if (is_known(forecast.in_turn)) {
+		strbuf_printf(out, ", %" PRIu32 " in turn", forecast.in_turn);
+		if (find_ahead(whatif, node, &ahead) && ahead.freed <= forecast.in_turn) {
+			strbuf_printf(out, " (%" PRIu32 " behind ", ahead.freed);
+			add_pid(whatif->graph, ahead.node, out);
+			strbuf_add_char(out, ')');
+		}
+	}
+	if (forecast.doubts)
+		strbuf_printf(out, "; %s", doubt_words(forecast.doubts));
+	add_places_after(whatif, node, "; ", "", out);
+}

@@ -1,0 +1,141 @@
+/* Masked: of literals planted in real sessions nothing is drawn and nothing is printed. */
+#include "stage.h"
+
+#include "pglocktop/strbuf.h"
+
+#include <string.h>
+
+/* In every literal below and in nothing else. */
+static const char secret[] = "pilfered";
+
+/* Each runs in a session of its own that has begun a transaction and then is idle in it. */
+static const char *const queries[] = {
+	"select 'pilfered', 'it''s pilfered' as a",
+	"select E'pilfered\\'pilfered' as a",
+	"select U&'\\0061pilfered' as a, U&'pilfered' uescape '!' as b",
+	"select N'pilfered' as a",
+	"select $$pilfered$$ as a, $x$it's $$pilfered$$ $x$ as b",
+	"select 'pilfered' -- it's pilfered\n 'pilfered' as a",
+	"select 1 /* pilfered /* pilfered */ pilfered */ as a",
+	"do $do$ begin perform 'pilfered'; end $do$",
+	"set standard_conforming_strings = off; select 'pilfered\\'pilfered' as a, 'pilfered'",
+	"select 'pilfered\\', \"a\" from (select 1 as a) b where 'pilfered' <> ''",
+	"select x'deadbeef' as a, 'pilfered'::text, array['pilfered'], date '2026-11-22'",
+	"set application_name = 'seen'; set my.password = 'pilfered'",
+	"select 'no end pilfered", /* fails, and shows as the last query all the same */
+};
+
+enum { CUT_SIZE = 1024 };
+
+/* The server keeps the first 1023 bytes: the end of the string is missing. */
+static void run_cut_off(PGconn *session)
+{
+	struct strbuf sql = STRBUF_INIT;
+	strbuf_add_string(&sql, "select '");
+	while (sql.length < 2 * CUT_SIZE)
+		strbuf_add_string(&sql, secret);
+	strbuf_add_string(&sql, "' as a");
+	pgserver_run(session, sql.text);
+	strbuf_release(&sql);
+}
+
+static void plant(struct stage *stage)
+{
+	for (size_t i = 0; i < COUNT(queries); i++) {
+		PGconn *session = stage_session(stage, "");
+		pgserver_run(session, "begin");
+		PQclear(PQexec(session, queries[i]));
+	}
+	PGconn *cut = stage_session(stage, "");
+	pgserver_run(cut, "begin");
+	run_cut_off(cut);
+	PGconn *holder = stage_session(stage, ""), *waiter = stage_session(stage, "");
+	pgserver_run(holder, "begin; update orders set note='pilfered'");
+	pgserver_send(waiter, "update orders set note='pilfered'");
+	pgserver_wait_blocked(stage->admin, waiter);
+	pgserver_wait_until(stage->admin, "select min(now() - query_start) > '1s' from pg_stat_activity "
+					  "where wait_event_type = 'Lock'");
+}
+
+static void run(struct stage *stage, const char *const *arguments, struct stage_output *output)
+{
+	int code = stage_run(stage, arguments, output);
+	if (code != 0)
+		fail_msg("exit %d: %s", code, output->err);
+}
+
+static void prints_none_in_any_format(void **state)
+{
+	static const char *const formats[] = { "text", "json" };
+	struct stage *stage = *state;
+	plant(stage);
+	for (size_t i = 0; i < COUNT(formats); i++) {
+		const char *const open[] = { "--once", "--format", formats[i], NULL };
+		const char *const masked[] = { "--once", "-m", "--format", formats[i], NULL };
+		struct stage_output output;
+		run(stage, open, &output);
+		assert_non_null(strstr(output.out, secret));
+		stage_output_free(&output);
+		run(stage, masked, &output);
+		if (strstr(output.out, secret) || strstr(output.err, secret))
+			fail_msg("%s has a literal:\n%s", formats[i], output.out);
+		assert_non_null(strstr(output.out, "update orders set note=?"));
+		stage_output_free(&output);
+	}
+}
+
+static void expect_no_secret(struct stage *stage)
+{
+	size_t length;
+	const char *raw = vt_raw(stage->vt, &length);
+	if (memmem(raw, length, secret, strlen(secret)) || strstr(vt_text(stage->vt), secret))
+		fail_msg("a literal shows; the screen is\n%s", vt_text(stage->vt));
+}
+
+static void draws_none(void **state)
+{
+	static const char *const arguments[] = { "--mask", NULL };
+	static const struct {
+		const char *keys, *text;
+	} steps[] = {
+		{ "w", "MASKED" },	  { "\r", "QUERY" },	   { "\r", "FOR" },	 { "K", "any other key" },
+		{ "n", "left" },	  { "2", "1 tree" },	   { "G", "1 tree" },	 { "g", "1 tree" },
+		{ "\r", "QUERY" },	  { "\r", "1 tree" },	   { "yq", "copied" },	 { "yt", "copied" },
+		{ "squery\r", "MASKED" }, { "Mn\r", "as before" }, { "1", "WAITS FOR" },
+	};
+	struct stage *stage = *state;
+	plant(stage);
+	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 50 });
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		vt_send(stage->vt, steps[i].keys);
+		stage_expect(stage, steps[i].text);
+		stage_expect(stage, "MASKED");
+		expect_no_secret(stage);
+	}
+}
+
+/* Asking by a pattern finds nothing; unmasked, the same pattern does. */
+static void answers_no_pattern(void **state)
+{
+	static const char *const arguments[] = { "-m", "-f", "query:pilfer", NULL };
+	struct stage *stage = *state;
+	plant(stage);
+	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 50 });
+	stage_expect(stage, "Nothing matches");
+	vt_send(stage->vt, "My\r");
+	stage_expect(stage, "note='pilfered'");
+	stage_expect_gone(stage, "MASKED");
+	vt_send(stage->vt, "M");
+	stage_expect(stage, "Nothing matches");
+	stage_expect_gone(stage, "note='pilfered'");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(prints_none_in_any_format, stage_clear),
+		cmocka_unit_test_teardown(draws_none, stage_clear),
+		cmocka_unit_test_teardown(answers_no_pattern, stage_clear),
+	};
+	return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
