@@ -269,6 +269,7 @@ static void server_free(struct server *owned)
 	names_release(&owned->names);
 	decoder_free(owned->decoder);
 	free(owned->facts.system_identifier);
+	free(owned->signature);
 	server_forget_passwords(owned);
 	server_free_options(&owned->options);
 	queues_release(&owned->queues);

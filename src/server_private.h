@@ -216,6 +216,7 @@ struct server {
 	bool password_given, password_refused;
 	unsigned password_tries;
 	char *password; /* remembered from a lost connection */
+	char *signature; /* of this program and its user, for the comments of signals: harmless in SQL */
 	int version;
 	struct server_facts facts;
 	struct names names;
@@ -271,6 +272,9 @@ void exchange_add_text(struct server *server, const char *name, const char *sql)
 /* Prepares it first where it is not. `params` may be NULL. Rows go to `handle`, which may be NULL. */
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context);
+/* Not prepared, with a comment (without its delimiters) before it, for the server's log. */
+void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
+			    const struct query_params *params, row_handler handle, void *context);
 void exchange_sync(struct server *server); /* ends a group */
 enum exchange_end exchange_wait(struct server *server, int64_t deadline);
 const struct exchange_item *exchange_failed(const struct exchange *exchange); /* the first; NULL */
@@ -297,6 +301,7 @@ uint32_t names_database_oids(const struct names *names, uint32_t *oids, uint32_t
 void names_release(struct names *names);
 
 /* server_signal.c */
+void signal_add_warm(struct server *server); /* the signals' statements, for the warm-up */
 void signal_add_job(struct server *server, const struct signal_request *request);
 void signal_refuse_all(struct server *server, const char *why); /* those not sent yet */
 void signal_lose_all(struct server *server, const char *why); /* those whose fate will not be known */

@@ -1,5 +1,8 @@
 #include "server_private.h"
 
+#include "pglocktop/operator.h"
+#include "pglocktop/version.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,7 +151,37 @@ static bool check_request(const struct server *server, const struct signal_reque
 	return true;
 }
 
-static void send_statement(struct server *server, const struct signal_request *request, bool *sent)
+/* "pglocktop 0.1.0 maria@desk7", as it may stand in a comment. */
+static const char *find_signature(struct server *server)
+{
+	if (server->signature)
+		return server->signature;
+	struct operator who;
+	struct strbuf text = STRBUF_INIT;
+	operator_find(&who);
+	strbuf_add_string(&text, "pglocktop " PGLOCKTOP_VERSION " ");
+	operator_add_harmless(&text, who.user);
+	strbuf_add_char(&text, '@');
+	operator_add_harmless(&text, who.host);
+	server->signature = strbuf_detach(&text);
+	return server->signature;
+}
+
+/* Who signals whom, in the server's own log. */
+static void add_comment(struct server *server, const struct signal_request *request, struct strbuf *out)
+{
+	strbuf_printf(out, "%s %s %d ", find_signature(server),
+		      request->verb == SIGNAL_CANCEL ? "cancels" : "terminates", (int)request->target.pid);
+	operator_add_harmless(out, request->user);
+	strbuf_add_char(out, '@');
+	operator_add_harmless(out, request->database);
+}
+
+/*
+ * Not prepared, so that the comment can say whom it is about. What looking up its functions and types loads into the
+ * server's caches is there since the warm-up.
+ */
+static void add_statement(struct server *server, const struct signal_request *request, const char *comment, bool *sent)
 {
 	bool cancels = request->verb == SIGNAL_CANCEL;
 	struct query_params params = { .count = 0 };
@@ -157,10 +190,35 @@ static void send_statement(struct server *server, const struct signal_request *r
 	if (cancels)
 		query_add_int64(&params, request->query_start);
 	query_add_int64(&params, request->not_after);
+	exchange_add_commented(server, cancels ? QUERY_CANCEL : QUERY_TERMINATE, comment, &params,
+			       sent ? handle_sent : NULL, sent);
+	exchange_sync(server);
+}
+
+static void send_statement(struct server *server, const struct signal_request *request, bool *sent)
+{
+	struct strbuf comment = STRBUF_INIT;
+	add_comment(server, request, &comment);
 	exchange_begin(server);
 	server->exchange.guarded = true;
-	exchange_add_query(server, cancels ? QUERY_CANCEL : QUERY_TERMINATE, &params, handle_sent, sent);
+	add_statement(server, request, comment.text, sent);
+	strbuf_release(&comment);
+}
+
+/* With pid 0, which no session has: the statements run, their functions are looked up, and nothing is signalled. */
+void signal_add_warm(struct server *server)
+{
+	struct query_params target = { .count = 0 };
+	struct strbuf comment = STRBUF_INIT;
+	query_add_int32(&target, 0);
+	exchange_add_query(server, QUERY_TARGET, &target, NULL, NULL);
 	exchange_sync(server);
+	strbuf_printf(&comment, "%s warms up: no session has pid 0", find_signature(server));
+	for (int verb = SIGNAL_CANCEL; verb <= SIGNAL_TERMINATE; verb++) {
+		const struct signal_request nobody = { .verb = (enum signal_verb)verb };
+		add_statement(server, &nobody, comment.text, NULL);
+	}
+	strbuf_release(&comment);
 }
 
 /* The server was asked, and no signal went out: either it would not, or there was nobody to send it to. */

@@ -51,6 +51,10 @@ struct signal_request {
 	int64_t query_start; /* SIGNAL_CANCEL: the query that is meant */
 	int64_t not_after; /* server time; from then on the statement sends nothing */
 	uint64_t server_epoch; /* of the frame that the question was asked on */
+	char user[64], database[64]; /* the target's, for the server's log; hostile; the
+					    signaller fills them in */
+	char reason[128]; /* as the person gave it, for the audit log; "" */
+	bool unlogged; /* the person was told that the audit log cannot be written, and agreed */
 };
 
 enum signal_outcome {
@@ -71,6 +75,7 @@ struct signal_news {
 	int32_t waiting_before, waiting_after; /* waiting sessions; -1 not known */
 	char text[512]; /* the server's words, hostile; "" */
 	char sqlstate[6];
+	bool unlogged; /* it went out without a line in the audit log; the signaller's to say */
 };
 
 enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL };

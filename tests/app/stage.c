@@ -217,7 +217,7 @@ unsigned stage_signal_statements(struct stage *stage)
 	FILE *log = fopen(path, "re");
 	assert_non_null(log);
 	while (getline(&line, &size, log) > 0)
-		count += strstr(line, "execute pg_terminate_backend:") || strstr(line, "execute pg_cancel_backend:");
+		count += strstr(line, "execute <unnamed>: /* pglocktop ") != NULL;
 	free(line);
 	fclose(log);
 	return count - stage->statements_before;
