@@ -97,8 +97,13 @@ static void add_command(struct play *play, const struct source_command *command)
 static void perform(struct play *play, const struct effect *effect)
 {
 	static const char *const plain[] = {
-		[EFFECT_REDRAW] = "redraw", [EFFECT_SUSPEND] = "suspend", [EFFECT_QUIT] = "quit"
+		[EFFECT_REDRAW] = "redraw",
+		[EFFECT_SUSPEND] = "suspend",
+		[EFFECT_QUIT] = "quit",
+		[EFFECT_READ_LOG] = "read the log",
 	};
+	if (effect->kind == EFFECT_PROBE_LOG)
+		return; /* "log" plays what is known of it */
 	switch (effect->kind) {
 	case EFFECT_FILTER:
 	case EFFECT_SEARCH:
@@ -343,8 +348,28 @@ static bool play_option(struct play *play, char *words[], int count, const char 
 		play->can_answer = false;
 	else if (strcmp(words[0], "read-only") == 0)
 		play->desk.state.read_only = true;
+	else if (strcmp(words[0], "confirms-by-pid") == 0)
+		play->desk.state.confirms_by_pid = true;
 	else
 		play->desk.state.ascii = !(play->desk.canvas.charset.unicode = false);
+	return true;
+}
+
+static bool play_log(struct play *play, char *words[], int count, const char *block, struct err *err)
+{
+	(void)block, (void)err;
+	struct strbuf why = STRBUF_INIT;
+	for (int i = 1; i < count; i++)
+		strbuf_printf(&why, "%s%s", i > 1 ? " " : "", words[i]);
+	desk_take_log(&play->desk, why.length > 0 ? why.text : NULL);
+	strbuf_release(&why);
+	return true;
+}
+
+static bool play_shows_log(struct play *play, char *words[], int count, const char *block, struct err *err)
+{
+	(void)words, (void)count, (void)err;
+	desk_show_log(&play->desk, block);
 	return true;
 }
 
@@ -410,6 +435,7 @@ bool play_line(struct play *play, char *words[], int count, const char *block, s
 		{ "epoch", play_epoch },   { "keys", play_keys },	    { "pile", play_keys },
 		{ "paste", play_paste },   { "paste-begin", play_paste },   { "answer", play_answer },
 		{ "after", play_after },   { "status", play_status },	    { "news", play_news },
+		{ "log", play_log },	   { "shows-log", play_shows_log }, { "confirms-by-pid", play_option },
 	};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (count == 0 || strcmp(verbs[i].word, words[0]) != 0)

@@ -105,6 +105,8 @@ const struct option_row option_rows[] = {
 	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
 	{ 0, "exit-code", NULL, "exit 3 when any session waits for a lock", OPTIONS_PRINT, MEMBER(exit_code) },
+	{ 0, "log", "FILE", "audit log, in place of the one in $XDG_STATE_HOME", OPTIONS_SIGNAL, MEMBER(audit.path) },
+	{ 0, "syslog", NULL, "write it to syslog, too", OPTIONS_SIGNAL, MEMBER(audit.syslog) },
 	{ '?', "help", NULL, "show this and exit", OPTIONS_OTHER, .outcome = OPTIONS_HELP },
 	{ 'V', "version", NULL, "show the version and exit", OPTIONS_OTHER, .outcome = OPTIONS_VERSION },
 };
@@ -333,6 +335,7 @@ void options_add_help(struct strbuf *out)
 		[OPTIONS_CONNECTION] = "Connection, as in psql (environment and service file, too):",
 		[OPTIONS_SCREEN] = "Screen:",
 		[OPTIONS_PRINT] = "Printing:",
+		[OPTIONS_SIGNAL] = "Signalling:",
 		[OPTIONS_OTHER] = "Other:",
 	};
 	strbuf_add_string(out, "pglocktop shows who blocks whom in PostgreSQL, and ends a blocker if you say so.\n"

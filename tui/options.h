@@ -7,6 +7,7 @@
 #ifndef TUI_OPTIONS_H
 #define TUI_OPTIONS_H
 
+#include "pglocktop/audit.h"
 #include "pglocktop/forest.h"
 #include "pglocktop/source.h"
 #include "pglocktop/strbuf.h"
@@ -23,6 +24,7 @@ struct options {
 	enum options_format format;
 	uint32_t count; /* snapshots to print, 1 and up */
 	bool exit_code; /* exit 3 when somebody waits */
+	struct audit_options audit;
 };
 
 enum options_outcome {
@@ -45,7 +47,14 @@ bool options_parse_order(const char *text, struct forest_order *order, struct er
 void options_add_help(struct strbuf *out);
 void options_add_version(struct strbuf *out);
 
-enum options_group { OPTIONS_CONNECTION, OPTIONS_SCREEN, OPTIONS_PRINT, OPTIONS_OTHER, OPTIONS_GROUP_COUNT };
+enum options_group {
+	OPTIONS_CONNECTION,
+	OPTIONS_SCREEN,
+	OPTIONS_PRINT,
+	OPTIONS_SIGNAL,
+	OPTIONS_OTHER,
+	OPTIONS_GROUP_COUNT
+};
 
 /* A row of the table, for those who hold the manual against it. */
 struct option_row {

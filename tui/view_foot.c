@@ -40,7 +40,7 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	const struct state *state = context->state;
 	struct hint all[10];
 	size_t count = 0;
-	if (state->help) {
+	if (state->help || state->log_text) {
 		put_hints(canvas, y, help, 2);
 		return;
 	}

@@ -249,6 +249,8 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	add(segments, &count, STYLE_HEADER_STRONG, 0, false, text);
 	if (context->state->read_only)
 		add(segments, &count, STYLE_READ_ONLY, 0, false, " READ-ONLY ");
+	else if (context->state->unlogged)
+		add(segments, &count, STYLE_STALE, 0, false, " UNLOGGED ");
 	if (context->scene) {
 		version_text(context->scene->frame->snapshot, text, sizeof text);
 		add(segments, &count, STYLE_HEADER, 4, false, text);

@@ -8,7 +8,16 @@
 
 #include <stddef.h>
 
-enum prompt_kind { PROMPT_NONE, PROMPT_FILTER, PROMPT_SEARCH, PROMPT_GO_TO, PROMPT_INTERVAL, PROMPT_MINIMUM_AGE };
+enum prompt_kind {
+	PROMPT_NONE,
+	PROMPT_FILTER,
+	PROMPT_SEARCH,
+	PROMPT_GO_TO,
+	PROMPT_INTERVAL,
+	PROMPT_MINIMUM_AGE,
+	PROMPT_ANSWER, /* to a question */
+	PROMPT_REASON /* for a signal */
+};
 
 struct prompt {
 	enum prompt_kind kind;

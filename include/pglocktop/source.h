@@ -53,7 +53,7 @@ struct signal_request {
 	uint64_t server_epoch; /* of the frame that the question was asked on */
 	char user[64], database[64]; /* the target's, for the server's log; hostile; the
 					    signaller fills them in */
-	char reason[128]; /* as the person gave it, for the audit log; "" */
+	char reason[512]; /* as the person gave it, for the audit log; "" */
 	bool unlogged; /* the person was told that the audit log cannot be written, and agreed */
 };
 

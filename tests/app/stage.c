@@ -17,6 +17,15 @@
 
 /* ---- the stage ---- */
 
+/* The program's audit log is the server's directory's, which goes with the server. */
+static void stage_set_log_home(struct stage *stage)
+{
+	snprintf(stage->log, sizeof stage->log, "%s/state/pglocktop/audit.jsonl", pgserver_socket(stage->server));
+	char *home = strndup(stage->log, strlen(stage->log) - strlen("/pglocktop/audit.jsonl"));
+	setenv("XDG_STATE_HOME", home, 1);
+	free(home);
+}
+
 static const char *const default_settings[] = { "log_statement=all", NULL };
 
 int stage_open_with(void **state, const char *const *settings)
@@ -26,6 +35,7 @@ int stage_open_with(void **state, const char *const *settings)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
 	stage->server = pgserver_new(settings);
+	stage_set_log_home(stage);
 	stage->admin = pgserver_connect(stage->server, "dbname=postgres application_name=admin");
 	pgserver_run(stage->admin, "create table orders (id int primary key, note text);"
 				   "insert into orders select n, '' from generate_series(1, 20) n;"
