@@ -157,7 +157,8 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		state_say(state, MESSAGE_NEWS, now, "left %s as it is", state->question.label);
 		break;
 	case QUESTION_PILE:
-		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
+		state_say(state, MESSAGE_ERROR, now, "%s came at once: nothing sent",
+			  state->question.answer[0] ? "several keys" : "more than y");
 		state_swallow(state, now); /* the rest of it */
 		break;
 	}

@@ -143,12 +143,9 @@ static void add_answer(const struct question *question, bool compact, struct str
 			      (int)question->target.pid);
 }
 
-static void add_unlogged(const struct state *state, bool compact, struct strbuf *out)
+static void add_unlogged(const struct state *state, struct strbuf *out)
 {
-	strbuf_add_string(out, compact ? "Not in the audit log" : "There will be no trace of it in the audit log");
-	if (!compact && state->unlogged_why[0])
-		strbuf_printf(out, ": %s", state->unlogged_why);
-	strbuf_add_char(out, '.');
+	strbuf_printf(out, "There will be no trace of it in the audit log: %s.", state->unlogged_why);
 }
 
 static void make_paragraphs(const struct view_context *context, int width, struct paragraphs *paragraphs)
@@ -183,8 +180,8 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 				: "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
 			(int)((context->now - frame->received_at) / WHEN_SECOND));
 	}
-	if (question->unlogged)
-		add_unlogged(context->state, compact, next_paragraph(paragraphs));
+	if (question->unlogged && !compact)
+		add_unlogged(context->state, next_paragraph(paragraphs));
 	if (question->reason[0] && question->entry.kind != PROMPT_REASON)
 		strbuf_printf(next_paragraph(paragraphs), "Reason: %s", question->reason);
 	add_answer(question, compact, next_paragraph(paragraphs));
