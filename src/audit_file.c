@@ -151,11 +151,21 @@ bool audit_file_append(struct audit_file *file, const char *line, size_t length,
 		bool written = append_once(file, line, length, err) && (fsync(file->fd) == 0 || fail(file, err));
 		bool in_place = is_in_place(file);
 		unlock(file);
+		file->doubtful = !written;
 		if (!written || in_place)
 			return written;
 		audit_file_close(file);
 	}
 	return err_set(err, "%s is moved away again and again", file->path);
+}
+
+static bool try_out(struct audit_file *file, off_t size, struct err *err)
+{
+	char blanks[4096];
+	memset(blanks, ' ', sizeof blanks);
+	if (!write_whole(file, blanks, sizeof blanks, size, err))
+		return false;
+	return (fsync(file->fd) == 0 && ftruncate(file->fd, size) == 0) || fail(file, err);
 }
 
 bool audit_file_probe(struct audit_file *file, struct err *err)
@@ -169,8 +179,18 @@ bool audit_file_probe(struct audit_file *file, struct err *err)
 	if (able && fallocate(file->fd, FALLOC_FL_KEEP_SIZE, size, SET_ASIDE) != 0 &&
 	    (errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EIO || errno == EFBIG))
 		able = fail(file, err);
+	if (able && file->doubtful)
+		able = try_out(file, size, err);
 	unlock(file);
 	return able;
+}
+
+/* Whole lines only: the first one may be one of which only the end is there. */
+static void add_whole_lines(struct strbuf *out, const char *bytes, size_t length, bool from_start)
+{
+	const char *end = from_start ? NULL : memchr(bytes, '\n', length);
+	size_t skipped = from_start ? 0 : end ? (size_t)(end - bytes) + 1 : length;
+	strbuf_add(out, bytes + skipped, length - skipped);
 }
 
 bool audit_file_read_tail(struct audit_file *file, size_t most, struct strbuf *out, struct err *err)
@@ -179,19 +199,17 @@ bool audit_file_read_tail(struct audit_file *file, size_t most, struct strbuf *o
 	bool torn;
 	if (!take_file(file, err))
 		return false;
-	bool read = find_end(file, &size, &torn, err);
+	bool found = find_end(file, &size, &torn, err);
 	unlock(file);
-	off_t from = read && size > (off_t)most ? size - (off_t)most : 0;
-	char *bytes = read ? malloc(most) : NULL;
-	if (read && !bytes)
+	if (!found)
+		return false;
+	off_t from = size > (off_t)most ? size - (off_t)most : 0;
+	char *bytes = malloc(most);
+	if (!bytes)
 		err_die("out of memory (%zu bytes)", most);
-	ssize_t length = read ? pread(file->fd, bytes, most, from) : 0;
-	read = length >= 0 ? read : fail(file, err);
-	/* The first line may be one of which only the end is there. */
-	const char *start = from > 0 && length > 0 ? memchr(bytes, '\n', (size_t)length) : NULL;
-	size_t skipped = start ? (size_t)(start - bytes) + 1 : from > 0 ? (size_t)(length > 0 ? length : 0) : 0;
+	ssize_t length = pread(file->fd, bytes, most, from);
 	if (length > 0)
-		strbuf_add(out, bytes + skipped, (size_t)length - skipped);
+		add_whole_lines(out, bytes, (size_t)length, from == 0);
 	free(bytes);
-	return read;
+	return length >= 0 || fail(file, err);
 }

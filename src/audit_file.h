@@ -22,12 +22,14 @@ struct audit_file {
 	const char *path; /* a regular file, no symbolic link; it is made if need be, readable by its owner only */
 	bool make_directories; /* those above it, too */
 	int fd; /* -1: not open */
+	bool doubtful; /* the last line could not be written: from outside it may look as if one could */
 };
 
 /* Appends a line, which ends with a newline and has no other. */
 bool audit_file_append(struct audit_file *file, const char *line, size_t length, struct err *err) MUST_CHECK;
 
-/* Whether a line could be appended now, as far as can be told without doing so: room for some is set aside. */
+/* Whether a line could be appended now, as far as can be told: room for some is set aside. After a failure it is
+ * tried out: blanks are written and taken back. */
 bool audit_file_probe(struct audit_file *file, struct err *err) MUST_CHECK;
 
 /* Appends to `out` the file's last lines, whole ones, at most so many bytes. */

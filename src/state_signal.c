@@ -83,7 +83,9 @@ static void want_answer(struct state *state)
 void state_take_log(struct state *state, const char *why)
 {
 	state->unlogged = why != NULL;
-	snprintf(state->unlogged_why, sizeof state->unlogged_why, "%s", why ? why : "");
+	/* A question that is open goes on saying why. */
+	if (why)
+		snprintf(state->unlogged_why, sizeof state->unlogged_why, "%s", why);
 	want_answer(state);
 }
 

@@ -283,18 +283,33 @@ void stage_select(struct stage *stage, PGconn *session)
 	vt_send(stage->vt, keys);
 }
 
+struct expected {
+	bool cancels;
+	int pid;
+};
+
+/* The question's last line: y alone, or a typed answer. */
+static bool asks(struct vt *vt, void *context)
+{
+	const struct expected *expected = context;
+	char y[64], pid[64];
+	snprintf(y, sizeof y, "y = %s %d", expected->cancels ? "cancel the query of" : "terminate", expected->pid);
+	snprintf(pid, sizeof pid, "%s %d ", expected->cancels ? "CANCEL" : "TERMINATE", expected->pid);
+	return vt_find(vt, y, NULL, NULL) || (vt_find(vt, pid, NULL, NULL) && vt_find(vt, "and Enter to", NULL, NULL));
+}
+
 void stage_ask(struct stage *stage, PGconn *session, char key)
 {
-	char text[64], keys[2] = { key, '\0' };
+	char keys[2] = { key, '\0' };
 	size_t before;
 	stage_select(stage, session);
 	vt_raw(stage->vt, &before);
 	vt_send(stage->vt, keys);
 	if (!vt_wait_raw(stage->vt, before, "\033[5n"))
 		fail_msg("%c opens no question; the screen is\n%s", key, vt_text(stage->vt));
-	snprintf(text, sizeof text, "y = %s %d", key == 'C' ? "cancel the query of" : "terminate",
-		 PQbackendPID(session));
-	stage_expect(stage, text);
+	struct expected expected = { .cancels = key == 'C', .pid = PQbackendPID(session) };
+	if (!vt_wait(stage->vt, asks, &expected, VT_PATIENCE_MS))
+		fail_msg("%c opens another question; the screen is\n%s", key, vt_text(stage->vt));
 }
 
 /* ---- the program without a terminal ---- */
