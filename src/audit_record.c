@@ -2,7 +2,13 @@
 
 #include "json_value.h"
 
+#include "pglocktop/signaller.h"
 #include "pglocktop/version.h"
+
+static const char *verb_name(enum signal_verb verb)
+{
+	return verb == SIGNAL_CANCEL ? "cancel" : "terminate";
+}
 
 static json_t *new_event(const char *name, const char *id, const struct signal_request *request)
 {
@@ -11,7 +17,7 @@ static json_t *new_event(const char *name, const char *id, const struct signal_r
 	put(event, "event", json_string(name));
 	put(event, "id", text_value(id));
 	put(event, "time", time_value(when_wall_clock()));
-	put(event, "verb", json_string(request->verb == SIGNAL_CANCEL ? "cancel" : "terminate"));
+	put(event, "verb", json_string(verb_name(request->verb)));
 	return event;
 }
 
@@ -98,7 +104,7 @@ void audit_record_intent(const char *id, const struct signal_request *request, c
 	write_members(event, out);
 }
 
-static const char *outcome_name(enum signal_outcome outcome)
+const char *signal_outcome_name(enum signal_outcome outcome)
 {
 	switch (outcome) {
 	case SIGNAL_SENT:
@@ -119,16 +125,31 @@ static const char *outcome_name(enum signal_outcome outcome)
 	err_die("outcome %d is not in enum signal_outcome", (int)outcome);
 }
 
+static void put_result(json_t *value, const struct signal_news *news)
+{
+	put(value, "outcome", json_string(signal_outcome_name(news->outcome)));
+	put(value, "elapsed", seconds_value(news->elapsed));
+	put(value, "waiting_before", number_value(news->waiting_before >= 0, news->waiting_before));
+	put(value, "waiting_after", number_value(news->waiting_after >= 0, news->waiting_after));
+	put(value, "text", text_value(news->text));
+	put(value, "sqlstate", text_value(news->sqlstate));
+	put(value, "unlogged", json_boolean(news->unlogged));
+}
+
+void signal_add_result(struct strbuf *out, const struct signal_news *news)
+{
+	json_t *value = json_object();
+	put(value, "id", identity_value(news->request.target));
+	put(value, "pid", json_integer(news->request.target.pid));
+	put(value, "verb", json_string(verb_name(news->request.verb)));
+	put_result(value, news);
+	json_value_write(value, out);
+}
+
 void audit_record_outcome(const char *id, const struct signal_news *news, struct strbuf *out)
 {
 	json_t *event = new_event(news->outcome == SIGNAL_SENT ? "sent" : "outcome", id, &news->request);
 	put(event, "target", identity_value(news->request.target));
-	put(event, "outcome", json_string(outcome_name(news->outcome)));
-	put(event, "elapsed", seconds_value(news->elapsed));
-	put(event, "waiting_before", number_value(news->waiting_before >= 0, news->waiting_before));
-	put(event, "waiting_after", number_value(news->waiting_after >= 0, news->waiting_after));
-	put(event, "text", text_value(news->text));
-	put(event, "sqlstate", text_value(news->sqlstate));
-	put(event, "unlogged", json_boolean(news->unlogged));
+	put_result(event, news);
 	write_members(event, out);
 }

@@ -325,6 +325,11 @@ static bool report_end(struct server *server, const struct signal_job *job, enum
 	return alive;
 }
 
+static int64_t watch_end(const struct server *server, const struct signal_job *job)
+{
+	return job->sent_at + (job->request.watch > 0 ? job->request.watch : server->limits.watch);
+}
+
 static bool find_end(const struct server *server, const struct signal_job *job, const struct target *target,
 		     enum signal_outcome *outcome)
 {
@@ -332,7 +337,7 @@ static bool find_end(const struct server *server, const struct signal_job *job, 
 		*outcome = SIGNAL_GONE;
 	else if (job->request.verb == SIGNAL_CANCEL && has_moved_on(target, &job->request))
 		*outcome = SIGNAL_STOPPED;
-	else if (when_monotonic() >= job->sent_at + server->limits.watch)
+	else if (when_monotonic() >= watch_end(server, job))
 		*outcome = SIGNAL_STILL_THERE;
 	else
 		return false;
@@ -348,7 +353,7 @@ static bool look_at_job(struct server *server, struct signal_job **link)
 	if (!look_at_target(server, job->request.target.pid, &target, &known))
 		return false;
 	if (!known || !find_end(server, job, &target, &outcome)) {
-		int64_t now = when_monotonic(), end = job->sent_at + server->limits.watch;
+		int64_t now = when_monotonic(), end = watch_end(server, job);
 		bool past_end = now < end && now + job->look_pause > end;
 		job->next_look = past_end ? end : now + job->look_pause;
 		job->look_pause *= 2;

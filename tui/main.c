@@ -1,5 +1,6 @@
 #include "app.h"
 #include "batch.h"
+#include "batch_signal.h"
 #include "options.h"
 #include "start.h"
 
@@ -33,27 +34,29 @@ static int print(struct charset charset, void (*add)(struct strbuf *out))
 	return written ? EXIT_SUCCESS : complain(charset, &err, EXIT_WRONG_USE);
 }
 
-static int run(const struct options *options, struct charset charset)
+static int run(const struct options *options, const struct targets *targets, struct charset charset)
 {
 	struct err err = { .text = "" };
+	bool screen = options->server.interactive;
 	struct source_status status = { .state = SOURCE_CONNECTING, .since_monotonic = when_monotonic() };
-	if (!options->once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+	if (screen && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
 		err_set(&err, "the screen needs a terminal: --once prints without one");
 		return complain(charset, &err, EXIT_WRONG_USE);
 	}
 	struct source *source = source_server_new(&options->server, &err);
 	if (!source)
 		return complain(charset, &err, EXIT_WRONG_USE);
-	struct frame *frame = start_await_frame(source, !options->once, charset, &status, &err);
+	struct frame *frame = start_await_frame(source, screen, charset, &status, &err);
 	if (!frame) {
 		source->ops->stop(source);
 		return complain(charset, &err, EXIT_NO_SERVER);
 	}
-	if (!options->once) {
+	if (screen) {
 		int code = app_run(options, charset, source, frame, &status, &err);
 		return code == EXIT_SUCCESS ? code : complain(charset, &err, code);
 	}
-	int code = batch_run(options, charset, source, frame, &err);
+	int code = targets->count > 0 ? batch_signal_run(options, targets, charset, source, frame, &err)
+				      : batch_run(options, charset, source, frame, &err);
 	source->ops->stop(source);
 	return err.text[0] ? complain(charset, &err, code) : code;
 }
@@ -76,5 +79,13 @@ int main(int argc, char *argv[])
 	case OPTIONS_RUN:
 		break;
 	}
-	return run(&options, charset);
+	struct targets targets = { .count = 0 };
+	if (options.signal != OPTIONS_NO_SIGNAL && !targets_read(&options, STDIN_FILENO, &targets, &err))
+		return complain(charset, &err, EXIT_WRONG_USE);
+	/* Nobody was named: a pipeline that selected nobody has nothing to do. */
+	if (options.signal != OPTIONS_NO_SIGNAL && targets.count == 0)
+		return EXIT_SUCCESS;
+	int code = run(&options, &targets, charset);
+	targets_release(&targets);
+	return code;
 }

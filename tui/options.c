@@ -10,8 +10,9 @@
 
 #define TRY_HELP "pglocktop --help lists the options"
 #define INTERVAL_DEFAULT WHEN_SECOND
-#define INTERVAL_LEAST (WHEN_SECOND / 10)
-#define INTERVAL_MOST (3600 * WHEN_SECOND)
+#define WAIT_DEFAULT (3 * WHEN_SECOND)
+#define MOST_DEFAULT 5
+#define SECONDS_MOST (1000000000 * WHEN_SECOND)
 #define COUNT_MOST 1000000
 #define LONG_VALUE 0x100 /* what getopt_long returns for the name of row i: LONG_VALUE + i */
 #define OPTION_MOST 64
@@ -47,17 +48,96 @@ static bool set_format(struct options *options, const char *argument, struct err
 	return true;
 }
 
+static bool parse_count(const char *name, const char *argument, uint32_t *count, struct err *err)
+{
+	uint32_t number = 0;
+	const char *digit = argument;
+	for (; *digit >= '0' && *digit <= '9' && number <= COUNT_MOST; digit++)
+		number = number * 10 + (uint32_t)(*digit - '0');
+	if (digit == argument || *digit || number == 0 || number > COUNT_MOST)
+		return err_set(err, "invalid count \"%s\": --%s takes a whole number from 1 to %d", argument, name,
+			       COUNT_MOST);
+	*count = number;
+	return true;
+}
+
 static bool set_count(struct options *options, const char *argument, struct err *err)
 {
-	uint32_t count = 0;
-	const char *digit = argument;
-	for (; *digit >= '0' && *digit <= '9' && count <= COUNT_MOST; digit++)
-		count = count * 10 + (uint32_t)(*digit - '0');
-	if (digit == argument || *digit || count == 0 || count > COUNT_MOST)
-		return err_set(err, "invalid count \"%s\": --count takes a whole number from 1 to %d", argument,
-			       COUNT_MOST);
-	options->count = count;
+	return parse_count("count", argument, &options->count, err);
+}
+
+static bool set_max(struct options *options, const char *argument, struct err *err)
+{
+	return parse_count("max", argument, &options->most, err);
+}
+
+static bool set_select(struct options *options, const char *argument, struct err *err)
+{
+	struct filter *filter = filter_new(argument, err, NULL);
+	if (!filter)
+		return false;
+	filter_free(filter);
+	options->select.terms = argument;
+	options->select.given = true;
 	return true;
+}
+
+static bool set_min_wait(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return options_parse_seconds(argument, 0, 1e9, &options->select.least_wait, err);
+}
+
+static bool set_min_xact(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return options_parse_seconds(argument, 0, 1e9, &options->select.least_xact, err);
+}
+
+static bool set_state(struct options *options, const char *argument, struct err *err)
+{
+	if (session_state_parse(argument, strlen(argument)) == SESSION_OTHER)
+		return err_set(err,
+			       "unknown state \"%s\": --state takes active, idle, \"idle in transaction\" "
+			       "and the like",
+			       argument);
+	options->select.state = argument;
+	options->select.given = true;
+	return true;
+}
+
+static bool set_blocks(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return parse_count("blocks", argument, &options->select.least_blocks, err);
+}
+
+static bool set_wait(struct options *options, const char *argument, struct err *err)
+{
+	return options_parse_seconds(argument, 0, 3600, &options->wait, err);
+}
+
+static bool add_id(struct options *options, enum options_signal signal, const char *id, struct err *err)
+{
+	if (options->signal != OPTIONS_NO_SIGNAL && options->signal != signal)
+		return err_set(err, "--cancel and --terminate do not go together: run it twice");
+	if (options->id_count == OPTIONS_IDS)
+		return err_set(err,
+			       "more than %d times --cancel or --terminate: give the ids on standard input, with -",
+			       OPTIONS_IDS);
+	options->signal = signal;
+	options->ids[options->id_count++] = id;
+	return true;
+}
+
+static bool add_cancel(struct options *options, const char *argument, struct err *err)
+{
+	return add_id(options, OPTIONS_CANCEL, argument, err);
+}
+
+static bool add_terminate(struct options *options, const char *argument, struct err *err)
+{
+	return add_id(options, OPTIONS_TERMINATE, argument, err);
 }
 
 /* As in psql the last of -w and -W counts. */
@@ -104,7 +184,22 @@ const struct option_row option_rows[] = {
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
 	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
+	{ 0, "select", "TERMS", "only sessions that match; text: their ids, for --cancel -", OPTIONS_PRINT,
+	  .set = set_select },
+	{ 0, "min-wait", "SECONDS", "only those that have waited for a lock so long", OPTIONS_PRINT,
+	  .set = set_min_wait },
+	{ 0, "min-xact", "SECONDS", "only those whose transaction is so old", OPTIONS_PRINT, .set = set_min_xact },
+	{ 0, "state", "STATE", "only those in this state", OPTIONS_PRINT, .set = set_state },
+	{ 0, "blocks", "N", "only those that at least N sessions wait for", OPTIONS_PRINT, .set = set_blocks },
+	{ 0, "check", NULL, "what this role may see and signal, and who else may", OPTIONS_PRINT, MEMBER(check) },
 	{ 0, "exit-code", NULL, "exit 3 when any session waits for a lock", OPTIONS_PRINT, MEMBER(exit_code) },
+	{ 0, "cancel", "ID", "cancel its query; ID as --once prints it, - reads ids", OPTIONS_SIGNAL,
+	  .set = add_cancel },
+	{ 0, "terminate", "ID", "terminate a session; several: give it several times", OPTIONS_SIGNAL,
+	  .set = add_terminate },
+	{ 0, "yes", NULL, "do it without asking on the terminal", OPTIONS_SIGNAL, MEMBER(yes) },
+	{ 0, "wait", "SECONDS", "for what comes of it: 0 to 3600, default 3", OPTIONS_SIGNAL, .set = set_wait },
+	{ 0, "max", "N", "signal no more than N sessions; default 5", OPTIONS_SIGNAL, .set = set_max },
 	{ 0, "log", "FILE", "audit log, in place of the one in $XDG_STATE_HOME", OPTIONS_SIGNAL, MEMBER(audit.path) },
 	{ 0, "syslog", NULL, "write it to syslog, too", OPTIONS_SIGNAL, MEMBER(audit.syslog) },
 	{ '?', "help", NULL, "show this and exit", OPTIONS_OTHER, .outcome = OPTIONS_HELP },
@@ -116,11 +211,11 @@ const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
 
 static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_MOST, "raise OPTION_MOST");
 
-bool options_parse_interval(const char *text, int64_t *interval, struct err *err)
+bool options_parse_seconds(const char *text, double least, double most, int64_t *age, struct err *err)
 {
 	int64_t whole = 0, part = 0, unit = WHEN_SECOND;
 	const char *next = text;
-	for (; *next >= '0' && *next <= '9' && whole <= INTERVAL_MOST; next++)
+	for (; *next >= '0' && *next <= '9' && whole <= SECONDS_MOST; next++)
 		whole = whole * 10 + (*next - '0') * WHEN_SECOND;
 	bool digits = next != text;
 	if (*next == '.') {
@@ -131,10 +226,15 @@ bool options_parse_interval(const char *text, int64_t *interval, struct err *err
 		}
 	}
 	int64_t value = whole + part;
-	if (!digits || *next || value < INTERVAL_LEAST || value > INTERVAL_MOST)
-		return err_set(err, "invalid interval \"%s\": it takes seconds from 0.1 to 3600", text);
-	*interval = value;
+	if (!digits || *next || (double)value < least * WHEN_SECOND || (double)value > most * WHEN_SECOND)
+		return err_set(err, "invalid time \"%s\": it takes seconds from %g to %g", text, least, most);
+	*age = value;
 	return true;
+}
+
+bool options_parse_interval(const char *text, int64_t *interval, struct err *err)
+{
+	return options_parse_seconds(text, 0.1, 3600, interval, err);
 }
 
 static bool no_such_column(const char *name, struct err *err)
@@ -183,31 +283,54 @@ static bool take_operands(int argc, char *argv[], struct connect_options *connec
 	return true;
 }
 
+/* By row: it is on the command line. */
 struct given {
-	bool format, count; /* what its default value cannot tell */
+	bool row[OPTION_MOST];
 };
 
-static bool check_combinations(const struct options *options, struct given given, struct err *err)
+static bool is_given(const struct given *given, const char *name)
 {
+	for (size_t i = 0; i < option_row_count; i++)
+		if (strcmp(option_rows[i].name, name) == 0)
+			return given->row[i];
+	err_die("there is no option --%s", name);
+}
+
+static bool check_combinations(const struct options *options, const struct given *given, struct err *err)
+{
+	bool signals = options->signal != OPTIONS_NO_SIGNAL, once = options->once;
+	bool json = options->format == OPTIONS_JSON, selects = options->select.given;
 	const struct {
-		bool given;
 		const char *name;
 		bool possible;
 		const char *wants;
 	} rules[] = {
-		{ given.format, "format", options->once, "--once" },
-		{ given.count, "count", options->once, "--once" },
-		{ options->exit_code, "exit-code", options->once, "--once" },
-		{ options->server.all_edges, "all-edges", options->format == OPTIONS_JSON, "--once --format json" },
-		{ options->server.all_locks, "all-locks", options->format == OPTIONS_JSON, "--once --format json" },
-		{ options->filter, "filter", options->format != OPTIONS_JSON,
-		  "--format text: a json document holds the whole snapshot" },
-		{ options->order.column, "sort", options->format != OPTIONS_JSON,
-		  "--format text: a json document has the order of its format" },
+		{ "once", !signals && !options->check, "neither --cancel nor --terminate nor --check" },
+		{ "check", !signals, "neither --cancel nor --terminate" },
+		{ "format", once || signals || options->check, "--once, --check, --cancel or --terminate" },
+		{ "count", once, "--once" },
+		{ "exit-code", once, "--once" },
+		{ "all-edges", once && json, "--once --format json" },
+		{ "all-locks", once && json, "--once --format json" },
+		{ "select", once, "--once" },
+		{ "min-wait", once, "--once" },
+		{ "min-xact", once, "--once" },
+		{ "state", once, "--once" },
+		{ "blocks", once, "--once" },
+		{ "filter", !json,
+		  "--format text: a json document holds the whole snapshot, or what --select chooses" },
+		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
+		{ "sort", !json, "--format text: a json document has the order of its format" },
+		{ "read-only", !signals, "neither --cancel nor --terminate" },
+		{ "yes", signals, "--cancel or --terminate" },
+		{ "wait", signals, "--cancel or --terminate" },
+		{ "max", signals, "--cancel or --terminate" },
 	};
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-		if (rules[i].given && !rules[i].possible)
+		if (!rules[i].possible && is_given(given, rules[i].name))
 			return err_set(err, "--%s goes with %s", rules[i].name, rules[i].wants);
+	if (signals && options->server.read_only)
+		return err_set(err, "read-only: nothing can be signalled");
 	return true;
 }
 
@@ -299,22 +422,23 @@ static enum options_outcome take_options(int argc, char *argv[], struct options 
 			return row->outcome;
 		if (!apply(row, options, optarg, err))
 			return OPTIONS_WRONG;
-		given->format |= row->set == set_format;
-		given->count |= row->set == set_count;
+		given->row[row - option_rows] = true;
 	}
 }
 
 enum options_outcome options_parse(int argc, char *argv[], struct options *options, struct err *err)
 {
-	*options = (struct options){ .server.interval = INTERVAL_DEFAULT, .count = 1 };
-	struct given given = { false, false };
+	*options = (struct options){
+		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
+	};
+	struct given given = { .row = { false } };
 	enum options_outcome outcome = take_options(argc, argv, options, &given, err);
 	if (outcome != OPTIONS_RUN)
 		return outcome;
-	if (!check_combinations(options, given, err) || !take_operands(argc, argv, &options->server.connect, err))
+	if (!check_combinations(options, &given, err) || !take_operands(argc, argv, &options->server.connect, err))
 		return OPTIONS_WRONG;
-	options->server.once = options->once;
-	options->server.interactive = !options->once;
+	options->server.once = options->once || options->check || options->signal != OPTIONS_NO_SIGNAL;
+	options->server.interactive = !options->server.once;
 	return OPTIONS_RUN;
 }
 
@@ -348,7 +472,8 @@ void options_add_help(struct strbuf *out)
 		}
 		add_help_row(&option_rows[i], out);
 	}
-	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 a session waits (--exit-code).\n");
+	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 a check failed (--exit-code, --check),\n"
+			       "4 a signal was not sent, or its target lives after --wait.\n");
 }
 
 void options_add_version(struct strbuf *out)

@@ -14,6 +14,19 @@
 
 enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
 
+/* With --once: only these sessions. */
+struct options_select {
+	bool given;
+	const char *terms; /* compiles; NULL: any */
+	int64_t least_wait, least_xact; /* ages; 0: any */
+	const char *state; /* as the server says it; NULL: any */
+	uint32_t least_blocks;
+};
+
+enum options_signal { OPTIONS_NO_SIGNAL, OPTIONS_CANCEL, OPTIONS_TERMINATE };
+
+enum { OPTIONS_IDS = 64 };
+
 struct options {
 	struct server_options server; /* `interactive` is the opposite of `once` */
 	bool no_unicode;
@@ -24,7 +37,15 @@ struct options {
 	enum options_format format;
 	uint32_t count; /* snapshots to print, 1 and up */
 	bool exit_code; /* exit 3 when somebody waits */
+	struct options_select select;
+	bool check;
 	struct audit_options audit;
+	enum options_signal signal;
+	const char *ids[OPTIONS_IDS]; /* of those to signal, as given; "-" is standard input */
+	uint32_t id_count;
+	bool yes; /* signal without asking */
+	int64_t wait; /* for what comes of a signal, an age */
+	uint32_t most; /* sessions to signal at once */
 };
 
 enum options_outcome {
@@ -39,6 +60,9 @@ enum options_outcome options_parse(int argc, char *argv[], struct options *optio
 
 /* Seconds, with at most six decimals after a point whatever the locale, as an age. False beyond 0.1 to 3600. */
 bool options_parse_interval(const char *text, int64_t *interval, struct err *err) MUST_CHECK;
+
+/* Seconds as above, from 0 to `most`. */
+bool options_parse_seconds(const char *text, double least, double most, int64_t *age, struct err *err) MUST_CHECK;
 
 /* "column" (its default direction), "+column" (ascending), "-column" (descending). */
 bool options_parse_order(const char *text, struct forest_order *order, struct err *err) MUST_CHECK;

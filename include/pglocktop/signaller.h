@@ -16,6 +16,7 @@
 #include "pglocktop/audit.h"
 #include "pglocktop/frame.h"
 #include "pglocktop/source.h"
+#include "pglocktop/strbuf.h"
 
 struct signaller;
 
@@ -36,6 +37,12 @@ void signaller_note(struct signaller *signaller, struct signal_news *news);
  * would.
  */
 bool signaller_take(struct signaller *signaller, const struct audit_answer *answer, struct signal_news *news);
+
+/* "gone", "not sent" … */
+const char *signal_outcome_name(enum signal_outcome outcome);
+
+/* Appends what became of a signal as a JSON object in one line, without a newline. */
+void signal_add_result(struct strbuf *out, const struct signal_news *news);
 
 /* Signals whose intent is not on disk yet. */
 unsigned signaller_pending(const struct signaller *signaller);

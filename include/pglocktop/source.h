@@ -51,6 +51,7 @@ struct signal_request {
 	int64_t query_start; /* SIGNAL_CANCEL: the query that is meant */
 	int64_t not_after; /* server time; from then on the statement sends nothing */
 	uint64_t server_epoch; /* of the frame that the question was asked on */
+	int64_t watch; /* how long the target is looked at, an age; 0: 3 s */
 	char user[64], database[64]; /* the target's, for the server's log; hostile; the
 					    signaller fills them in */
 	char reason[512]; /* as the person gave it, for the audit log; "" */

@@ -320,6 +320,7 @@ static _Noreturn void exec_program(struct stage *stage, int out, int err)
 	int nothing = open("/dev/null", O_RDONLY);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_DFL);
+	setsid(); /* no terminal, wherever the tests run */
 	dup2(nothing, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
