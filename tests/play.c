@@ -348,6 +348,8 @@ static bool play_option(struct play *play, char *words[], int count, const char 
 		play->can_answer = false;
 	else if (strcmp(words[0], "read-only") == 0)
 		play->desk.state.read_only = true;
+	else if (strcmp(words[0], "banner") == 0)
+		play->desk.state.banner = "PRODUCTION";
 	else if (strcmp(words[0], "confirms-by-pid") == 0)
 		play->desk.state.confirms_by_pid = true;
 	else
@@ -436,6 +438,7 @@ bool play_line(struct play *play, char *words[], int count, const char *block, s
 		{ "paste", play_paste },   { "paste-begin", play_paste },   { "answer", play_answer },
 		{ "after", play_after },   { "status", play_status },	    { "news", play_news },
 		{ "log", play_log },	   { "shows-log", play_shows_log }, { "confirms-by-pid", play_option },
+		{ "banner", play_option },
 	};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (count == 0 || strcmp(verbs[i].word, words[0]) != 0)

@@ -6,7 +6,7 @@
  *
  *     size WIDTHxHEIGHT
  *     ascii | read-only | silent        no UTF-8; -r; the terminal never answers
- *     confirms-by-pid                   a question wants the pid typed
+ *     confirms-by-pid | banner          a question wants the pid typed; the banner is PRODUCTION
  *     situation [NAME]                  a frame: the lines that follow (situation.h), NAME.situation before them
  *     change                            the same with these lines, too; a session's, a server's, a role's and an
  *                                       outline's take the place of the one before

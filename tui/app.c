@@ -282,6 +282,8 @@ static void app_init(struct app *app, const struct options *options, struct char
 	int64_t now = when_monotonic();
 	int width, height;
 	desk_init(&app->desk, &options->server, options->order, charset);
+	app->desk.state.banner = options->banner;
+	app->desk.state.confirms_by_pid = options->typed_confirmation;
 	desk_take_status(&app->desk, status, now);
 	term_size(app->term, &width, &height);
 	desk_resize(&app->desk, width, height);

@@ -145,11 +145,21 @@ static void describe(const struct batch *batch, const struct errand *errand, str
 	strbuf_release(&line);
 }
 
-/* What must be typed: y for one, the count for several, yes where there will be no trace of it. */
+static const struct errand *first_open(const struct batch *batch)
+{
+	const struct errand *errand = batch->errands;
+	while (errand->over)
+		errand++;
+	return errand;
+}
+
+/* What must be typed: y, or its pid, for one, the count for several, yes where there will be no trace of it. */
 static void wanted_answer(const struct batch *batch, char answer[static ANSWER_SIZE])
 {
 	if (batch->open > 1)
 		snprintf(answer, ANSWER_SIZE, "%u", (unsigned)batch->open);
+	else if (batch->options->typed_confirmation)
+		snprintf(answer, ANSWER_SIZE, "%d", (int)first_open(batch)->question.target.pid);
 	else
 		snprintf(answer, ANSWER_SIZE, batch->unlogged ? "yes" : "y");
 }

@@ -57,7 +57,8 @@ static int query_lines(const struct state *state)
 static void layout_rows(struct layout *layout, const struct state *state)
 {
 	int height = state->height;
-	layout->header_lines = height >= 6 ? 2 : 1;
+	layout->banner_lines = state->banner && height >= 3;
+	layout->header_lines = layout->banner_lines + (height >= 6 ? 2 : 1);
 	layout->titles_y = height >= 5 ? layout->header_lines : -1;
 	layout->list_y = layout->header_lines + (height >= 5);
 	layout->foot_y = height - 1;

@@ -1,6 +1,7 @@
 #include "app.h"
 #include "batch.h"
 #include "batch_signal.h"
+#include "config.h"
 #include "options.h"
 #include "start.h"
 
@@ -61,31 +62,59 @@ static int run(const struct options *options, const struct targets *targets, str
 	return err.text[0] ? complain(charset, &err, code) : code;
 }
 
+/* --help, --version and what is wrong on the command line come first, whatever is in the file. */
+static enum options_outcome read_options(int argc, char *argv[], struct config *config, struct options *options,
+					 struct err *err)
+{
+	struct err why;
+	bool configured = config_read(config_default_path(), config, &why);
+	enum options_outcome outcome = options_parse(argc, argv, configured ? config : NULL, options, err);
+	if (outcome != OPTIONS_RUN || configured)
+		return outcome;
+	*err = why;
+	return OPTIONS_WRONG;
+}
+
+/* What is done on the server. */
+static int act(const struct options *options, struct charset charset)
+{
+	struct targets targets = { .count = 0 };
+	struct err err;
+	bool signals = options->signal != OPTIONS_NO_SIGNAL;
+	if (signals && !targets_read(options, STDIN_FILENO, &targets, &err))
+		return complain(charset, &err, EXIT_WRONG_USE);
+	/* A pipeline that selected nobody has nothing to do. */
+	if (signals && targets.count == 0)
+		return EXIT_SUCCESS;
+	int code = run(options, &targets, charset);
+	targets_release(&targets);
+	return code;
+}
+
 int main(int argc, char *argv[])
 {
 	struct options options;
+	struct config config;
 	struct err err;
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
-	enum options_outcome outcome = options_parse(argc, argv, &options, &err);
+	enum options_outcome outcome = read_options(argc, argv, &config, &options, &err);
 	struct charset charset = text_charset(options.no_unicode);
+	int code = EXIT_SUCCESS;
 	switch (outcome) {
 	case OPTIONS_HELP:
-		return print(charset, options_add_help);
+		code = print(charset, options_add_help);
+		break;
 	case OPTIONS_VERSION:
-		return print(charset, options_add_version);
+		code = print(charset, options_add_version);
+		break;
 	case OPTIONS_WRONG:
-		return complain(charset, &err, EXIT_WRONG_USE);
+		code = complain(charset, &err, EXIT_WRONG_USE);
+		break;
 	case OPTIONS_RUN:
+		code = act(&options, charset);
 		break;
 	}
-	struct targets targets = { .count = 0 };
-	if (options.signal != OPTIONS_NO_SIGNAL && !targets_read(&options, STDIN_FILENO, &targets, &err))
-		return complain(charset, &err, EXIT_WRONG_USE);
-	/* Nobody was named: a pipeline that selected nobody has nothing to do. */
-	if (options.signal != OPTIONS_NO_SIGNAL && targets.count == 0)
-		return EXIT_SUCCESS;
-	int code = run(&options, &targets, charset);
-	targets_release(&targets);
+	config_release(&config);
 	return code;
 }

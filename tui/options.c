@@ -1,11 +1,14 @@
 #include "options.h"
 
+#include "config.h"
+
 #include "pglocktop/column.h"
 #include "pglocktop/filter.h"
 #include "pglocktop/version.h"
 
 #include <assert.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TRY_HELP "pglocktop --help lists the options"
@@ -158,6 +161,7 @@ static bool set_always_prompt(struct options *options, const char *argument, str
 }
 
 #define MEMBER(name) .member = offsetof(struct options, name)
+#define CONFIGURABLE .configurable = true
 
 /* clang-format off */
 const struct option_row option_rows[] = {
@@ -171,20 +175,24 @@ const struct option_row option_rows[] = {
 	{ 'W', "password", NULL, "ask for a password before connecting", OPTIONS_CONNECTION,
 	  .set = set_always_prompt },
 	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
-	  .set = set_interval },
-	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only) },
-	{ 'f', "filter", "TERMS", "show only what matches, as the key f does", OPTIONS_SCREEN, .set = set_filter },
+	  .set = set_interval, CONFIGURABLE },
+	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only),
+	  CONFIGURABLE },
+	{ 'f', "filter", "TERMS", "show only what matches, as the key f does", OPTIONS_SCREEN, .set = set_filter,
+	  CONFIGURABLE },
 	{ 's', "sort", "COLUMN", "sort by a column; +COLUMN ascending, -COLUMN descending", OPTIONS_SCREEN,
-	  .set = set_order },
-	{ 0, "no-unicode", NULL, "ASCII only, lines drawn with | ` -", OPTIONS_SCREEN, MEMBER(no_unicode) },
-	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color) },
+	  .set = set_order, CONFIGURABLE },
+	{ 0, "no-unicode", NULL, "ASCII only, lines drawn with | ` -", OPTIONS_SCREEN, MEMBER(no_unicode),
+	  CONFIGURABLE },
+	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color),
+	  CONFIGURABLE },
 	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
 	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
 	  .set = set_format },
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
 	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
-	{ 0, "select", "TERMS", "only sessions that match; text: their ids, for --cancel -", OPTIONS_PRINT,
+	{ 0, "select", "TERMS", "only those that match; text: bare ids, for --cancel -", OPTIONS_PRINT,
 	  .set = set_select },
 	{ 0, "min-wait", "SECONDS", "only those that have waited for a lock so long", OPTIONS_PRINT,
 	  .set = set_min_wait },
@@ -198,16 +206,27 @@ const struct option_row option_rows[] = {
 	{ 0, "terminate", "ID", "terminate a session; several: give it several times", OPTIONS_SIGNAL,
 	  .set = add_terminate },
 	{ 0, "yes", NULL, "do it without asking on the terminal", OPTIONS_SIGNAL, MEMBER(yes) },
-	{ 0, "wait", "SECONDS", "for what comes of it: 0 to 3600, default 3", OPTIONS_SIGNAL, .set = set_wait },
-	{ 0, "max", "N", "signal no more than N sessions; default 5", OPTIONS_SIGNAL, .set = set_max },
-	{ 0, "log", "FILE", "audit log, in place of the one in $XDG_STATE_HOME", OPTIONS_SIGNAL, MEMBER(audit.path) },
-	{ 0, "syslog", NULL, "write it to syslog, too", OPTIONS_SIGNAL, MEMBER(audit.syslog) },
+	{ 0, "wait", "SECONDS", "for what comes of it: 0 to 3600, default 3", OPTIONS_SIGNAL, .set = set_wait,
+	  CONFIGURABLE },
+	{ 0, "max", "N", "signal no more than N sessions; default 5", OPTIONS_SIGNAL, .set = set_max,
+	  CONFIGURABLE },
+	{ 0, "log", "FILE", "audit log, in place of the one in $XDG_STATE_HOME", OPTIONS_SIGNAL, MEMBER(audit.path),
+	  CONFIGURABLE },
+	{ 0, "syslog", NULL, "write it to syslog, too", OPTIONS_SIGNAL, MEMBER(audit.syslog),
+	  CONFIGURABLE },
 	{ '?', "help", NULL, "show this and exit", OPTIONS_OTHER, .outcome = OPTIONS_HELP },
 	{ 'V', "version", NULL, "show the version and exit", OPTIONS_OTHER, .outcome = OPTIONS_VERSION },
+};
+
+const struct option_row config_rows[] = {
+	{ 0, "banner", "TEXT", "a line on top of the screen", OPTIONS_SCREEN, MEMBER(banner) },
+	{ 0, "typed-confirmation", NULL, "a question wants the pid typed", OPTIONS_SIGNAL,
+	  MEMBER(typed_confirmation) },
 };
 /* clang-format on */
 
 const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
+const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
 
 static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_MOST, "raise OPTION_MOST");
 
@@ -317,8 +336,7 @@ static bool check_combinations(const struct options *options, const struct given
 		{ "min-xact", once, "--once" },
 		{ "state", once, "--once" },
 		{ "blocks", once, "--once" },
-		{ "filter", !json,
-		  "--format text: a json document holds the whole snapshot, or what --select chooses" },
+		{ "filter", !json, "--format text: a json document holds the whole snapshot" },
 		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
 		{ "sort", !json, "--format text: a json document has the order of its format" },
 		{ "read-only", !signals, "neither --cancel nor --terminate" },
@@ -386,7 +404,7 @@ static void explain_misuse(int value, char *argv[], struct err *err)
 	strbuf_release(&spelling);
 }
 
-static bool apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
+bool option_apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
 {
 	if (row->set)
 		return row->set(options, argument, err);
@@ -420,22 +438,42 @@ static enum options_outcome take_options(int argc, char *argv[], struct options 
 		const struct option_row *row = row_of_value(value);
 		if (row->outcome != OPTIONS_RUN)
 			return row->outcome;
-		if (!apply(row, options, optarg, err))
+		if (!option_apply(row, options, optarg, err))
 			return OPTIONS_WRONG;
 		given->row[row - option_rows] = true;
 	}
 }
 
-enum options_outcome options_parse(int argc, char *argv[], struct options *options, struct err *err)
+/* Defaults, the configuration, the command line. */
+static enum options_outcome read_all(int argc, char *argv[], const struct config *config, const char *service,
+				     struct options *options, struct given *given, struct err *err)
 {
 	*options = (struct options){
 		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
 	};
-	struct given given = { .row = { false } };
-	enum options_outcome outcome = take_options(argc, argv, options, &given, err);
+	*given = (struct given){ .row = { false } };
+	if (config && !config_apply(config, service, options, err))
+		return OPTIONS_WRONG;
+	enum options_outcome outcome = take_options(argc, argv, options, given, err);
+	if (outcome == OPTIONS_RUN && !take_operands(argc, argv, &options->server.connect, err))
+		return OPTIONS_WRONG;
+	return outcome;
+}
+
+enum options_outcome options_parse(int argc, char *argv[], const struct config *config, struct options *options,
+				   struct err *err)
+{
+	struct given given;
+	/* A first time for the connection, whose service says what of the configuration holds. */
+	enum options_outcome outcome = read_all(argc, argv, NULL, NULL, options, &given, err);
+	if (outcome == OPTIONS_RUN && config) {
+		char *service = source_service_name(&options->server.connect);
+		outcome = read_all(argc, argv, config, service, options, &given, err);
+		free(service);
+	}
 	if (outcome != OPTIONS_RUN)
 		return outcome;
-	if (!check_combinations(options, &given, err) || !take_operands(argc, argv, &options->server.connect, err))
+	if (!check_combinations(options, &given, err))
 		return OPTIONS_WRONG;
 	options->server.once = options->once || options->check || options->signal != OPTIONS_NO_SIGNAL;
 	options->server.interactive = !options->server.once;
@@ -472,7 +510,7 @@ void options_add_help(struct strbuf *out)
 		}
 		add_help_row(&option_rows[i], out);
 	}
-	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 a check failed (--exit-code, --check),\n"
+	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 --exit-code or --check says no,\n"
 			       "4 a signal was not sent, or its target lives after --wait.\n");
 }
 

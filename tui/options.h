@@ -37,6 +37,8 @@ struct options {
 	enum options_format format;
 	uint32_t count; /* snapshots to print, 1 and up */
 	bool exit_code; /* exit 3 when somebody waits */
+	const char *banner; /* a line on top of the screen; NULL: none */
+	bool typed_confirmation; /* a question wants the pid typed */
 	struct options_select select;
 	bool check;
 	struct audit_options audit;
@@ -55,8 +57,14 @@ enum options_outcome {
 	OPTIONS_WRONG /* `err` says what and how to mend it, exit 1 */
 };
 
-/* Reads all of it and checks what goes together. Uses getopt_long's globals: not for two threads at once. */
-enum options_outcome options_parse(int argc, char *argv[], struct options *options, struct err *err) MUST_CHECK;
+struct config; /* config.h */
+
+/*
+ * Reads all of it, over what the configuration says for the connection's service, and checks what goes together. Uses
+ * getopt_long's globals: not for two threads at once.
+ */
+enum options_outcome options_parse(int argc, char *argv[], const struct config *config, struct options *options,
+				   struct err *err) MUST_CHECK;
 
 /* Seconds, with at most six decimals after a point whatever the locale, as an age. False beyond 0.1 to 3600. */
 bool options_parse_interval(const char *text, int64_t *interval, struct err *err) MUST_CHECK;
@@ -67,7 +75,7 @@ bool options_parse_seconds(const char *text, double least, double most, int64_t 
 /* "column" (its default direction), "+column" (ascending), "-column" (descending). */
 bool options_parse_order(const char *text, struct forest_order *order, struct err *err) MUST_CHECK;
 
-/* One page, at most 80 columns. */
+/* At most 80 columns. */
 void options_add_help(struct strbuf *out);
 void options_add_version(struct strbuf *out);
 
@@ -90,9 +98,18 @@ struct option_row {
 	bool (*set)(struct options *options, const char *argument, struct err *err); /* NULL: `member` is set */
 	size_t member; /* offset in struct options: a bool without argument, a const char * with one */
 	enum options_outcome outcome; /* OPTIONS_RUN: reading goes on */
+	bool configurable; /* may stand in the configuration file, too */
 };
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+
+/* What only the configuration file can say. */
+extern const struct option_row config_rows[];
+extern const size_t config_row_count;
+
+/* Sets what the row is about; `argument` must stay. */
+bool option_apply(const struct option_row *row, struct options *options, const char *argument,
+		  struct err *err) MUST_CHECK;
 
 #endif

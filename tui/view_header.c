@@ -263,7 +263,7 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 			 when_format_clock(context->scene->frame->snapshot->taken_at, clock));
 		add(segments, &count, STYLE_HEADER, 2, true, text);
 	}
-	view_draw_segments(canvas, 0, segments, count);
+	view_draw_segments(canvas, context->layout.banner_lines, segments, count);
 }
 
 /* How many waited, over the last two minutes; what is not known is left out. */
@@ -363,16 +363,28 @@ static void add_uniform(const struct view_context *context, struct segment *segm
 	}
 }
 
+/* In the middle of a line of its own. */
+static void draw_banner(struct canvas *canvas, const struct view_context *context)
+{
+	if (context->layout.banner_lines == 0)
+		return;
+	int width = text_width(canvas->charset, context->state->banner);
+	canvas_fill(canvas, 0, 0, -1, STYLE_LOST);
+	canvas_put_cut(canvas, 0, width < canvas->width ? (canvas->width - width) / 2 : 0, -1, STYLE_LOST,
+		       context->state->banner);
+}
+
 void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[12];
 	int count = 0;
+	draw_banner(canvas, context);
 	draw_first_line(canvas, context);
-	if (context->layout.header_lines < 2 || !context->scene)
+	if (context->layout.header_lines < context->layout.banner_lines + 2 || !context->scene)
 		return;
 	add_counts(context, segments, &count);
 	add_uniform(context, segments, &count);
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
-	view_draw_segments(canvas, 1, segments, count);
+	view_draw_segments(canvas, context->layout.banner_lines + 1, segments, count);
 }

@@ -130,6 +130,9 @@ struct connect_options {
 	bool always_prompt; /* -W */
 };
 
+/* The service that they name, or else PGSERVICE does; malloc'd, NULL: none. */
+char *source_service_name(const struct connect_options *options);
+
 struct server_options {
 	struct connect_options connect;
 	int64_t interval;

@@ -133,6 +133,7 @@ struct state {
 	int64_t lost_since; /* when_wall_clock(), until the connection is back; WHEN_NONE */
 	bool unlogged; /* the audit log cannot be written, as far as is known */
 	char unlogged_why[256]; /* when it could not, last; hostile */
+	const char *banner; /* a line on top of the screen, hostile; NULL: none. Not the state's own */
 	bool confirms_by_pid; /* a question wants the pid typed */
 	char *log_text; /* the audit log's last lines, shown in the list's place; NULL: they are not */
 	uint32_t log_top;

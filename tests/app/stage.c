@@ -17,12 +17,13 @@
 
 /* ---- the stage ---- */
 
-/* The program's audit log is the server's directory's, which goes with the server. */
+/* The program's audit log and configuration are in the server's directory, which goes with the server. */
 static void stage_set_log_home(struct stage *stage)
 {
 	snprintf(stage->log, sizeof stage->log, "%s/state/pglocktop/audit.jsonl", pgserver_socket(stage->server));
 	char *home = strndup(stage->log, strlen(stage->log) - strlen("/pglocktop/audit.jsonl"));
 	setenv("XDG_STATE_HOME", home, 1);
+	setenv("XDG_CONFIG_HOME", home, 1);
 	free(home);
 }
 
