@@ -74,6 +74,8 @@ static struct column_value get_blocks(const struct column_row *row, bool ascii, 
 static struct column_value get_behind(const struct column_row *row, bool ascii, struct strbuf *text)
 {
 	(void)ascii, (void)text;
+	if (row->item && row->item->beneath > 0 && row->item->behind == WHEN_NONE)
+		return value_hidden;
 	return row->item ? value_age(row->item->behind) : value_none;
 }
 
@@ -116,7 +118,10 @@ static struct state state_of_wait(const struct column_row *row, uint32_t index)
 	const struct session *session = &row->frame->snapshot->sessions[wait->session];
 	if (wait->since != WHEN_NONE)
 		return (struct state){ .word = "waits", .age = row_age(row, wait->since) };
-	return (struct state){ .word = "waits", .age = row_age(row, session->query_start), .at_most = true };
+	return (struct state){ .word = "waits",
+			       .hidden = session_hidden(session),
+			       .age = row_age(row, session->query_start),
+			       .at_most = true };
 }
 
 /* The row's own wait; a leader's is its group's. False: it does not wait. */
@@ -127,6 +132,7 @@ static bool state_waiting(const struct column_row *row, struct state *state)
 		return false;
 	if (row->session == node->session) {
 		*state = (struct state){ .word = "waits", .age = node->waiting, .at_most = !node->waiting_exact };
+		state->hidden = row_session(row) && session_hidden(row_session(row));
 		return true;
 	}
 	for (uint32_t i = 0; i < node->wait_count; i++) {
@@ -206,6 +212,8 @@ static void format_state(const struct column_row *row, bool ascii, struct strbuf
 		return;
 	}
 	strbuf_add_string(out, state.word);
+	if (state.age == WHEN_NONE && state.hidden)
+		strbuf_add_string(out, " ?");
 	if (state.age == WHEN_NONE)
 		return;
 	strbuf_add_char(out, ' ');

@@ -86,13 +86,15 @@ static json_t *cost_value(const struct snapshot_cost *cost)
 	return value;
 }
 
+/* A count of what may be hidden is no count. */
 static json_t *totals_value(const struct frame *frame)
 {
+	bool sees_all = frame->snapshot->role.known && frame->snapshot->role.sees_all;
 	struct totals totals = totals_of(frame);
 	json_t *value = json_object();
 	put(value, "sessions", json_integer(totals.sessions));
-	put(value, "active", json_integer(totals.active));
-	put(value, "idle_in_transaction", json_integer(totals.idle_in_transaction));
+	put(value, "active", number_value(sees_all, totals.active));
+	put(value, "idle_in_transaction", number_value(sees_all, totals.idle_in_transaction));
 	put(value, "waiting", json_integer(totals.waiting));
 	put(value, "roots", json_integer(totals.roots));
 	put(value, "longest_wait", seconds_value(totals.longest_wait));

@@ -1,6 +1,7 @@
 #include "pglocktop/object.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The name of a database; NULL when no session or prepared transaction of the snapshot tells it. */
@@ -20,13 +21,24 @@ static bool is_connected_to(const struct snapshot *snapshot, const char *databas
 	return snapshot->server.database && strcmp(snapshot->server.database, database) == 0;
 }
 
+/* Where the name is not known: "rel 16389", and of another database, which this connection cannot look up, "shop:16389". */
 static void add_unnamed_relation(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out)
 {
 	const char *database = tag->database == 0 ? NULL : database_name(snapshot, tag->database);
-	strbuf_add_string(out, "rel ");
+	if (tag->database == 0 || (database && is_connected_to(snapshot, database)))
+		strbuf_printf(out, "rel %" PRIu32, tag->relation);
+	else if (database)
+		strbuf_printf(out, "%s:%" PRIu32, database, tag->relation);
+	else
+		strbuf_printf(out, "%" PRIu32 ":%" PRIu32, tag->database, tag->relation);
+}
+
+/* Keys and names are per database: the same in another database is another. */
+static void add_other_database(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out)
+{
+	const char *database = tag->database == 0 ? NULL : database_name(snapshot, tag->database);
 	if (database && !is_connected_to(snapshot, database))
-		strbuf_printf(out, "%s:", database);
-	strbuf_printf(out, "%" PRIu32, tag->relation);
+		strbuf_printf(out, " in %s", database);
 }
 
 /* By pg_class.relkind. */
@@ -50,9 +62,9 @@ static const char *relation_kind(char kind)
 	}
 }
 
-/* `what` stands in place of the relation's kind; NULL: the kind. */
+/* `what` stands in place of the relation's kind; NULL: the kind. `place` in it is "", or "(0,6)". */
 static void add_relation(const struct snapshot *snapshot, const struct locktag *tag, const char *what,
-			 struct strbuf *out)
+			 const char *place, struct strbuf *out)
 {
 	const struct relation_name *relation = snapshot_find_relation(snapshot, tag->database, tag->relation);
 	if (what)
@@ -65,14 +77,9 @@ static void add_relation(const struct snapshot *snapshot, const struct locktag *
 		strbuf_add_string(out, relation->name);
 	else
 		strbuf_printf(out, "%s %s", relation_kind(relation->kind), relation->name);
-}
-
-/* Keys are per database: the same number in another database is another lock. */
-static void add_other_database(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out)
-{
-	const char *database = tag->database == 0 ? NULL : database_name(snapshot, tag->database);
-	if (database && !is_connected_to(snapshot, database))
-		strbuf_printf(out, " in %s", database);
+	strbuf_printf(out, "%s%s", *place ? " " : "", place);
+	if (relation)
+		add_other_database(snapshot, tag, out);
 }
 
 /* objsubid tells the form of the key (lockfuncs.c): 1 one bigint, 2 two int4, both signed. */
@@ -153,20 +160,21 @@ static void add_unknown(const struct locktag *tag, struct strbuf *out)
 
 void object_describe(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out)
 {
+	char place[32];
 	switch (tag->kind) {
 	case LOCKTAG_RELATION:
-		add_relation(snapshot, tag, NULL, out);
+		add_relation(snapshot, tag, NULL, "", out);
 		return;
 	case LOCKTAG_EXTEND:
-		add_relation(snapshot, tag, "extension of", out);
+		add_relation(snapshot, tag, "extension of", "", out);
 		return;
 	case LOCKTAG_PAGE:
-		add_relation(snapshot, tag, "page", out);
-		strbuf_printf(out, " (%" PRIu32 ")", tag->page);
+		snprintf(place, sizeof place, "(%" PRIu32 ")", tag->page);
+		add_relation(snapshot, tag, "page", place, out);
 		return;
 	case LOCKTAG_TUPLE:
-		add_relation(snapshot, tag, "row", out);
-		strbuf_printf(out, " (%" PRIu32 ",%u)", tag->page, (unsigned)tag->tuple);
+		snprintf(place, sizeof place, "(%" PRIu32 ",%u)", tag->page, (unsigned)tag->tuple);
+		add_relation(snapshot, tag, "row", place, out);
 		return;
 	case LOCKTAG_FROZENID:
 		strbuf_add_string(out, "frozen ids of the database");

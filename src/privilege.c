@@ -2,7 +2,12 @@
 
 #include <string.h>
 
-enum { SIGNAL_AUTOVACUUM_SINCE = 180000 };
+enum {
+	READ_BY_PRIVILEGES_SINCE = 150000, /* before, membership in pg_read_all_stats is enough */
+	INHERIT_PER_GRANT_SINCE = 160000, /* before, by the role's own attribute */
+	SIGNAL_AUTOVACUUM_SINCE = 180000,
+	APPLICATION_SESSIONS = 3 /* a role that so many others log in as is taken for an application's */
+};
 
 static bool is_type(const struct session *session, const char *type)
 {
@@ -22,8 +27,23 @@ static bool is_auxiliary(const struct session *session)
 	return false;
 }
 
+/* Since CVE-2023-5870 was mended pg_signal_backend does not reach processes without a role. */
+static bool guards_processes_without_role(int version)
+{
+	static const struct {
+		int major, since;
+	} mended[] = { { 11, 110022 }, { 12, 120017 }, { 13, 130013 }, { 14, 140010 }, { 15, 150005 }, { 16, 160001 } };
+	int major = version / 10000;
+	for (size_t i = 0; i < sizeof mended / sizeof *mended; i++)
+		if (mended[i].major == major)
+			return version >= mended[i].since;
+	return major > 16;
+}
+
 static enum session_may decide_without_role(const struct privilege_facts *facts, const struct session *session)
 {
+	if (!guards_processes_without_role(facts->version_num) && facts->signal_backend)
+		return MAY_SIGNAL;
 	if (!is_type(session, "autovacuum worker"))
 		return MAY_NOT_NO_ROLE;
 	bool granted = facts->version_num >= SIGNAL_AUTOVACUUM_SINCE && facts->signal_autovacuum;
@@ -53,21 +73,94 @@ enum session_may privilege_decide(const struct privilege_facts *facts, const str
 		return MAY_NOT_OWN;
 	if (is_auxiliary(session))
 		return MAY_NOT_AUXILIARY;
-	if (session->id.backend_start == WHEN_NONE)
-		return MAY_NOT_NO_IDENTITY;
-	return decide_by_role(facts, session);
+	enum session_may may = decide_by_role(facts, session);
+	/* Where no GRANT would do, that is said first. */
+	bool grantable = may == MAY_SIGNAL || may == MAY_NOT_MEMBER;
+	return grantable && session->id.backend_start == WHEN_NONE ? MAY_NOT_NO_IDENTITY : may;
 }
 
-static void explain_autovacuum(const struct snapshot *snapshot, const char *role, struct strbuf *out)
+/* ---- words ---- */
+
+static void add_grantee(const struct role_info *role, struct strbuf *out)
 {
-	strbuf_add_string(out, "is an autovacuum worker: only a superuser may signal it");
-	if (snapshot->server.version_num >= SIGNAL_AUTOVACUUM_SINCE)
-		strbuf_printf(out, "; GRANT pg_signal_autovacuum_worker TO %s would do", role);
+	if (role->others >= APPLICATION_SESSIONS || !role->quoted)
+		strbuf_add_string(out, "a DBA's own role");
+	else
+		strbuf_add_string(out, role->quoted);
+}
+
+/* What would be granted: some of these. */
+enum { GRANT_MONITOR = 1, GRANT_SIGNAL = 2 };
+
+static void add_grant(const struct role_info *role, unsigned grants, bool inherit, struct strbuf *out)
+{
+	strbuf_printf(out, "GRANT %s%s%s TO ", grants & GRANT_MONITOR ? "pg_monitor" : "",
+		      grants == (GRANT_MONITOR | GRANT_SIGNAL) ? ", " : "",
+		      grants & GRANT_SIGNAL ? "pg_signal_backend" : "");
+	add_grantee(role, out);
+	strbuf_add_string(out, inherit ? " WITH INHERIT TRUE" : "");
+}
+
+/* A member of the role may still lack its privileges: then it is not the membership that is missing. */
+static void add_mend(const struct snapshot *snapshot, unsigned lacks, struct strbuf *out)
+{
+	const struct role_info *role = &snapshot->role;
+	int version = snapshot->server.version_num;
+	unsigned member = (role->member_sees ? GRANT_MONITOR : 0) | (role->member_signals ? GRANT_SIGNAL : 0);
+	if (version >= INHERIT_PER_GRANT_SINCE) {
+		add_grant(role, lacks, !role->inherits || (lacks & member), out);
+		return;
+	}
+	bool to_inherit =
+		!role->inherits && ((lacks & GRANT_SIGNAL) || version >= READ_BY_PRIVILEGES_SINCE) && role->quoted;
+	if (!to_inherit || (lacks & ~member))
+		add_grant(role, to_inherit ? lacks & ~member : lacks, false, out);
+	if (to_inherit)
+		strbuf_printf(out, "%sALTER ROLE %s INHERIT", lacks & ~member ? " and " : "", role->quoted);
+}
+
+static unsigned lacking(const struct role_info *role)
+{
+	return (role->sees_all ? 0 : GRANT_MONITOR) | (role->signals_others ? 0 : GRANT_SIGNAL);
+}
+
+bool privilege_lacks(const struct role_info *role)
+{
+	return role->known && lacking(role) != 0;
+}
+
+void privilege_advise(const struct snapshot *snapshot, struct strbuf *out)
+{
+	const struct role_info *role = &snapshot->role;
+	add_mend(snapshot, lacking(role), out);
+	if (role->others >= APPLICATION_SESSIONS)
+		strbuf_printf(out, "; not to %s: %u other sessions use it, as an application does",
+			      role->quoted ? role->quoted : "this one", (unsigned)role->others);
+	else
+		strbuf_add_string(out, "; never for an application's role");
+}
+
+static void explain_autovacuum(const struct snapshot *snapshot, struct strbuf *out)
+{
+	if (snapshot->server.version_num < SIGNAL_AUTOVACUUM_SINCE) {
+		strbuf_add_string(out, "is an autovacuum worker: only a superuser may signal it, no GRANT would do");
+		return;
+	}
+	strbuf_add_string(out, "is an autovacuum worker: GRANT pg_signal_autovacuum_worker TO ");
+	add_grantee(&snapshot->role, out);
+}
+
+static void explain_hidden_worker(const struct snapshot *snapshot, struct strbuf *out)
+{
+	strbuf_add_string(out, "is a process without a role: only a superuser may signal it, no GRANT would do");
+	if (snapshot->server.version_num < SIGNAL_AUTOVACUUM_SINCE)
+		return;
+	strbuf_add_string(out, ", but for an autovacuum worker: GRANT pg_monitor, pg_signal_autovacuum_worker TO ");
+	add_grantee(&snapshot->role, out);
 }
 
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
 {
-	const char *role = snapshot->role.name ? snapshot->role.name : "this role";
 	strbuf_printf(out, "%d ", session->id.pid);
 	switch (session->may) {
 	case MAY_SIGNAL:
@@ -77,21 +170,26 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 		strbuf_add_string(out, "is this program's own session");
 		break;
 	case MAY_NOT_NO_IDENTITY:
-		strbuf_printf(out, "hides its start time, so it cannot be signalled safely: GRANT pg_monitor TO %s",
-			      role);
+		strbuf_add_string(out, "hides its start time, without which no signal is safe: ");
+		add_mend(snapshot, lacking(&snapshot->role) | GRANT_MONITOR, out);
 		break;
 	case MAY_NOT_SUPERUSER:
-		strbuf_add_string(out, "is a superuser's session: only a superuser may signal it");
+		strbuf_add_string(out, "is a superuser's session: only a superuser may signal it, no GRANT would do");
 		break;
 	case MAY_NOT_MEMBER:
-		strbuf_printf(out, "belongs to %s: GRANT pg_signal_backend TO %s",
-			      session->user ? session->user : "another role", role);
+		strbuf_printf(out, "belongs to %s: ", session->user ? session->user : "another role");
+		add_mend(snapshot, GRANT_SIGNAL, out);
 		break;
 	case MAY_NOT_AUTOVACUUM:
-		explain_autovacuum(snapshot, role, out);
+		explain_autovacuum(snapshot, out);
 		break;
 	case MAY_NOT_NO_ROLE:
-		strbuf_printf(out, "is a %s without a role: only a superuser may signal it",
+		/* Hidden from us, but at work in a database: an autovacuum worker, as like as not. */
+		if (!session->backend_type && session->datid != 0) {
+			explain_hidden_worker(snapshot, out);
+			break;
+		}
+		strbuf_printf(out, "is a %s without a role: only a superuser may signal it, no GRANT would do",
 			      session->backend_type ? session->backend_type : "process");
 		break;
 	case MAY_NOT_AUXILIARY:

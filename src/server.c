@@ -11,7 +11,6 @@
 #define SHORTEST_INTERVAL (WHEN_SECOND / 10)
 #define LONGEST_INTERVAL (3600 * WHEN_SECOND)
 #define STOP_WAIT (100 * MILLISECOND)
-#define CANCEL_WAIT 50 /* ms, when it ends */
 
 const struct server_limits server_limits_default = {
 	.first_statement = 5 * WHEN_SECOND,
@@ -79,6 +78,8 @@ static void obey(struct server *server, const struct source_command *command)
 	switch (command->kind) {
 	case COMMAND_REFRESH:
 		server->agenda.refresh = true;
+		if (server->options.once && server->timeout != INT64_MAX)
+			server->give_up_at = when_monotonic() + server->timeout;
 		break;
 	case COMMAND_INTERVAL:
 		change_interval(server, command->interval);
@@ -94,6 +95,10 @@ static void obey(struct server *server, const struct source_command *command)
 		break;
 	case COMMAND_SELECTED:
 		server->agenda.selected = command->selected;
+		break;
+	case COMMAND_LOOKUP:
+		server->agenda.lookup_database = command->database;
+		server->agenda.refresh = true;
 		break;
 	}
 }
@@ -117,6 +122,8 @@ void server_receive_commands(struct server *server)
 			server->agenda.stop = true;
 		else if (command->kind == SERVER_PASSWORD)
 			take_password(&server->agenda, command);
+		else if (command->kind == SERVER_LOOKUP)
+			lookup_receive(server, &command->lookup);
 		else
 			obey(server, &command->command);
 		server_command_free(command);
@@ -170,12 +177,12 @@ static bool refresh_is_due(const struct server *server)
 		return false;
 	if (server->agenda.refresh)
 		return true;
-	return !server->options.once && when_monotonic() >= server->next_refresh;
+	return (!server->options.once || server->once_again) && when_monotonic() >= server->next_refresh;
 }
 
 static int64_t next_event(const struct server *server)
 {
-	bool by_itself = !server->agenda.frozen && !server->options.once;
+	bool by_itself = !server->agenda.frozen && (!server->options.once || server->once_again);
 	int64_t refresh = by_itself ? server->next_refresh : INT64_MAX;
 	int64_t look = signal_next_look(server);
 	return refresh < look ? refresh : look;
@@ -204,32 +211,20 @@ static void live(struct server *server)
 	}
 }
 
-/* A statement that runs on, or hangs on a lock, would outlive this program: it is cancelled, if that is quickly done.
- */
-static void leave_nothing_running(struct server *server)
-{
-	if (!server->exchange.in_flight || !server->conn)
-		return;
-	int fd = server_cancel_start(server->conn);
-	struct pollfd wait = { fd, POLLIN, 0 };
-	if (fd < 0)
-		return;
-	poll(&wait, 1, CANCEL_WAIT);
-	close(fd);
-}
-
 static void *run(void *argument)
 {
 	struct server *server = argument;
 	while (server_connect(server)) {
 		if (server_warm(server))
 			live(server);
-		leave_nothing_running(server);
+		if (server->exchange.in_flight)
+			exchange_abandon(server);
 		server_disconnect(server);
 		if (server->agenda.stop || !server_recover(server))
 			break;
 	}
 	signal_lose_all(server, "there is no connection to the server");
+	lookup_end(server);
 	return NULL;
 }
 
@@ -311,8 +306,9 @@ static void init(struct server *server, const struct server_limits *limits)
 	server->status.retry_at = WHEN_NONE;
 	server->status.asked_at = WHEN_NONE;
 	server->exchange.cancel_fd = -1;
-	server->names.refreshed_at = WHEN_NONE;
+	server->names.rights_at = server->names.databases_at = WHEN_NONE;
 	server->questions.scale = 1;
+	server->give_up_at = server->timeout = INT64_MAX;
 	server->epoch = 1;
 	server->waiting = -1;
 	server->deadlocks_at_start = -1;

@@ -43,14 +43,23 @@ static void set_connecting(struct server *server, enum source_state state)
 		server_set_state(server, state, "");
 }
 
+/* While it is lost, the reason for that gives way to what is awaited now. */
+void server_say_unanswered(struct server *server, const char *text)
+{
+	if (!server->was_live || strcmp(server->status.text, text) == 0)
+		return;
+	snprintf(server->status.text, sizeof server->status.text, "%s", text);
+	server_publish_status(server);
+}
+
 static void note_stage(struct server *server)
 {
 	ConnStatusType status = PQstatus(server->conn);
 	bool accepted = status == CONNECTION_AWAITING_RESPONSE || status == CONNECTION_AUTH_OK;
 	set_connecting(server, accepted ? SOURCE_AUTHENTICATING : SOURCE_CONNECTING);
 	if (server->was_live && accepted)
-		snprintf(server->status.text, sizeof server->status.text,
-			 "accepted again, but authentication is unanswered");
+		server_say_unanswered(server,
+				      "accepted again, but authentication is unanswered: a catalog may be locked");
 }
 
 static bool wait_for_socket(struct server *server, PostgresPollingStatusType wanted, int64_t deadline)
@@ -70,15 +79,25 @@ static bool wait_for_socket(struct server *server, PostgresPollingStatusType wan
 	return fds[0].revents != 0;
 }
 
-static int64_t connect_deadline(struct server *server)
+/* 0 and less mean "without end" to libpq, and 1 is taken for 2. */
+static int64_t connect_timeout(struct server *server)
 {
 	char *text = server_effective_option(server->conn, "connect_timeout");
 	int64_t seconds = text ? strtol(text, NULL, 10) : DEFAULT_TIMEOUT;
 	free(text);
-	/* 0 and less mean "without end" to libpq, and 1 is taken for 2. */
 	if (seconds <= 0)
 		return INT64_MAX;
-	return when_monotonic() + (seconds < 2 ? 2 : seconds < 86400 ? seconds : 86400) * WHEN_SECOND;
+	return (seconds < 2 ? 2 : seconds < 86400 ? seconds : 86400) * WHEN_SECOND;
+}
+
+/* Where nobody looks on, all of it, up to the first snapshot, must come within the one time. */
+static int64_t connect_deadline(struct server *server)
+{
+	int64_t now = when_monotonic();
+	server->timeout = connect_timeout(server);
+	int64_t deadline = server->timeout == INT64_MAX ? INT64_MAX : now + server->timeout;
+	server->give_up_at = server->options.interactive ? INT64_MAX : deadline;
+	return deadline;
 }
 
 /* Once the server has accepted, its silence is a catalog that is locked: another try would only leave another hanging.
@@ -113,7 +132,7 @@ static enum poll_end poll_connection(struct server *server)
 	}
 }
 
-/* Several hosts, or one whose first address keeps silent: only libpq's blocking call goes from one to the next. */
+/* A host or address that keeps silent: only libpq's blocking call goes from it to the next. */
 static enum poll_end connect_blocking(struct server *server)
 {
 	char *timeout = server_effective_option(server->conn, "connect_timeout");
@@ -146,13 +165,11 @@ static enum poll_end open_connection(struct server *server)
 		err_die("out of memory");
 	if (PQstatus(server->conn) == CONNECTION_BAD)
 		return POLL_FAILED;
-	if (has_several_hosts(server->conn))
-		return connect_blocking(server);
 	/* With the SQLSTATE in the text, the one way to have it before libpq 17 and in any language. */
 	PQsetErrorVerbosity(server->conn, PQERRORS_VERBOSE);
 	enum poll_end end = poll_connection(server);
-	bool unreachable = end == POLL_TIMED_OUT && PQstatus(server->conn) == CONNECTION_STARTED;
-	return unreachable ? connect_blocking(server) : end;
+	bool unreachable = PQstatus(server->conn) == CONNECTION_STARTED || has_several_hosts(server->conn);
+	return end == POLL_TIMED_OUT && unreachable ? connect_blocking(server) : end;
 }
 
 /* "FATAL:  53300: sorry, too many clients already": takes the SQLSTATE out of the text. */
@@ -178,13 +195,14 @@ static enum connect_end classify_failure(struct server *server, enum poll_end en
 	server_connection_error(PQerrorMessage(conn), err);
 	extract_sqlstate(err);
 	if (end == POLL_TIMED_OUT && server->status.state == SOURCE_AUTHENTICATING)
-		err_set(err, "the server accepted the connection, but did not answer authentication in time: "
+		err_set(err, "accepted, but authentication is unanswered: "
 			     "a catalog (pg_authid, pg_database …) may be locked");
 	else if (end == POLL_TIMED_OUT)
 		err_set(err, "connection to server at \"%s\" failed: no answer in time", PQhost(conn));
-	if (strcmp(err->sqlstate, "53300") == 0 || strstr(err->text, "too many clients already") ||
-	    strstr(err->text, "remaining connection slots are reserved"))
+	if (slots_are_short(err)) {
+		slots_explain(PQerrorMessage(conn), err);
 		return CONNECT_NO_SLOT;
+	}
 	bool wrong = PQconnectionUsedPassword(conn) && strncmp(err->sqlstate, "28", 2) == 0;
 	server->password_refused = wrong;
 	return PQconnectionNeedsPassword(conn) || wrong ? CONNECT_PASSWORD : CONNECT_FAILED;
@@ -266,12 +284,13 @@ static bool wait_for_slot(struct server *server)
 	return pause_until(server, server->status.retry_at);
 }
 
-static bool wait_for_retry(struct server *server)
+/* A slot is free for moments only: it is tried for often. */
+static bool wait_for_retry(struct server *server, bool no_slot)
 {
 	server->backoff = server->backoff == 0 ? FIRST_BACKOFF : server->backoff * 2;
 	if (server->backoff > LAST_BACKOFF)
 		server->backoff = LAST_BACKOFF;
-	server->status.retry_at = when_monotonic() + server->backoff;
+	server->status.retry_at = when_monotonic() + (no_slot ? SLOT_PAUSE : server->backoff);
 	if (server->status.state == SOURCE_LOST) {
 		snprintf(server->status.text, sizeof server->status.text, "%.500s", server->loss.text);
 		server_publish_status(server);
@@ -332,7 +351,7 @@ static bool recover(struct server *server, enum connect_end end)
 	if (server->was_live) {
 		if (end == CONNECT_PASSWORD)
 			wipe(&server->password);
-		return retries ? wait_for_retry(server) : fail(server);
+		return retries ? wait_for_retry(server, end == CONNECT_NO_SLOT) : fail(server);
 	}
 	if (end == CONNECT_PASSWORD)
 		return ask_password(server);

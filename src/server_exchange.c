@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { CANCEL_WAIT = 50 /* ms */ };
+
 /* ---- cancelling, which blocks in libpq ---- */
 
 struct cancel_helper {
@@ -404,6 +406,17 @@ static enum exchange_end finish(struct server *server)
 	return EXCHANGE_DONE;
 }
 
+/* A statement that runs on, or hangs on a lock, would outlive its connection. */
+void exchange_abandon(struct server *server)
+{
+	int fd = server->conn ? server_cancel_start(server->conn) : -1;
+	struct pollfd wait = { fd, POLLIN, 0 };
+	if (fd < 0)
+		return;
+	poll(&wait, 1, CANCEL_WAIT);
+	close(fd);
+}
+
 static bool is_silent(const struct server *server, int64_t now)
 {
 	const struct exchange *exchange = &server->exchange;
@@ -421,8 +434,10 @@ enum exchange_end exchange_wait(struct server *server, int64_t deadline)
 			return finish(server);
 		if (server->agenda.stop)
 			return EXCHANGE_STOPPED;
-		if (is_silent(server, now))
+		if (is_silent(server, now)) {
+			exchange_abandon(server);
 			return lose(server, "no byte from the server for too long");
+		}
 		preempt(server, now);
 		announce(server, now);
 		if (now >= deadline)

@@ -1,5 +1,7 @@
 #include "server_private.h"
 
+#include "pglocktop/strbuf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,29 +119,40 @@ char *server_effective_option(PGconn *conn, const char *keyword)
 	return value;
 }
 
+/* A line that belongs to the one before; `text` is where its own begins. */
+static bool is_continued(const char *line, const char **text)
+{
+	static const char *const marks[] = { "\t", "DETAIL:  ", "HINT:  " };
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+		if (strncmp(line, marks[i], strlen(marks[i])) == 0) {
+			*text = line + strlen(marks[i]);
+			return true;
+		}
+	return false;
+}
+
+static const char *next_line(const char *line)
+{
+	const char *end = strchrnul(line, '\n');
+	return *end ? end + 1 : end;
+}
+
 /*
- * libpq tells of every address that it tried, a line each, hints on lines of their own that begin with a tab. The last
+ * libpq tells of every address that it tried, a line each, and what belongs to it on lines of their own. The last
  * address tried is the one that it got furthest with.
  */
 void server_connection_error(const char *message, struct err *err)
 {
-	const char *last = message;
-	for (const char *line = message; *line;) {
-		const char *end = strchrnul(line, '\n');
-		if (*line != '\t' && end > line && strncmp(line, "LOCATION:", 9) != 0)
+	const char *last = message, *text;
+	struct strbuf out = STRBUF_INIT;
+	for (const char *line = message; *line; line = next_line(line))
+		if (*line != '\n' && !is_continued(line, &text) && strncmp(line, "LOCATION:", 9) != 0)
 			last = line;
-		line = *end ? end + 1 : end;
+	strbuf_add(&out, last, strcspn(last, "\n"));
+	for (const char *line = next_line(last); is_continued(line, &text); line = next_line(line)) {
+		strbuf_add_string(&out, "; ");
+		strbuf_add(&out, text, strcspn(text, "\n"));
 	}
-	char text[sizeof err->text];
-	size_t length = 0;
-	for (const char *c = last; *c && length + 2 < sizeof text; c++) {
-		if (*c != '\n')
-			text[length++] = *c;
-		else if (c[1] != '\t')
-			break;
-		else
-			text[length++] = ';', text[length++] = ' ', c++;
-	}
-	text[length] = '\0';
-	err_set(err, "%s", text);
+	err_set(err, "%s", out.text);
+	strbuf_release(&out);
 }

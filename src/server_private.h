@@ -19,14 +19,25 @@
 #include <pthread.h>
 
 #define MILLISECOND INT64_C(1000)
+#define LOCK_NOT_AVAILABLE "55P03" /* after lock_timeout, too */
 
 /* ---- the two queues: server_queue.c ---- */
 
+/* What came of looking up the names of another database's relations: server_lookup.c. */
+struct lookup_answer {
+	uint32_t database;
+	uint64_t epoch;
+	PGresult *rows; /* NULL: none, `err` says why */
+	struct err err;
+	bool over; /* its connection is closed */
+};
+
 struct server_command {
 	struct server_command *next;
-	enum { SERVER_COMMAND, SERVER_PASSWORD, SERVER_STOP } kind;
+	enum { SERVER_COMMAND, SERVER_PASSWORD, SERVER_LOOKUP, SERVER_STOP } kind;
 	struct source_command command;
 	char *password; /* SERVER_PASSWORD; NULL: none was given */
+	struct lookup_answer lookup; /* SERVER_LOOKUP; its rows are the command's */
 };
 
 struct server_news {
@@ -69,6 +80,7 @@ struct agenda {
 	char *password; /* as typed; wiped once connected */
 	int64_t interval;
 	struct identity selected;
+	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *watched; /* sent; what becomes of the target? */
 };
@@ -114,7 +126,7 @@ enum exchange_end {
 	EXCHANGE_STOPPED /* the caller of the source wants it to end */
 };
 
-/* ---- names: server_names.c ---- */
+/* ---- names: server_cache.c, server_names.c ---- */
 
 struct name_entry {
 	uint32_t database; /* of a relation; 0 for roles and databases */
@@ -133,7 +145,7 @@ struct name_cache {
 	size_t count, capacity;
 };
 
-/* The relations that a snapshot's locks name, sorted; in its arena. */
+/* The relations that a snapshot's locks name, of any database, sorted; in its arena. */
 struct relation_key {
 	uint32_t database, oid;
 	bool waited;
@@ -144,15 +156,25 @@ struct name_keys {
 	uint32_t count;
 };
 
+/* The role whose rights count: current_user, which is another than the login's after SET ROLE in a role's settings. */
+struct own_role {
+	bool known;
+	char *name, *quoted;
+	bool superuser, inherits, sees_all, member_sees, signals, member_signals, signals_autovacuum;
+};
+
 struct names {
 	struct name_cache roles, databases, relations;
 	struct name_cache incoming_roles, incoming_databases, incoming_relations; /* of the statements under way */
 	int64_t retry_at; /* after a failure; monotonic */
-	int64_t refreshed_at; /* monotonic; WHEN_NONE: never */
-	bool own_known;
-	char *own_name;
-	bool own_superuser, own_sees_all, own_signals, own_signals_autovacuum;
+	int64_t rights_at, databases_at; /* when they were asked for; monotonic; WHEN_NONE: never */
+	struct own_role own;
 	uint32_t own_database; /* oid */
+};
+
+enum names_wish {
+	NAMES_MISSING, /* what was never had: a frame waits for it for a moment */
+	NAMES_OUTDATED /* what may have changed since: asked for when the frame is out */
 };
 
 /* ---- the source ---- */
@@ -185,6 +207,7 @@ struct server_facts {
 };
 
 struct wait_key; /* server_questions.c */
+struct lookup; /* server_lookup.c */
 
 struct server_questions {
 	int32_t *pids; /* sorted */
@@ -222,12 +245,16 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
 	int64_t scan_time; /* the server's, of the last refresh */
 	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */
+	int64_t timeout; /* connect_timeout; INT64_MAX: none */
+	int64_t give_up_at; /* once: what is awaited must come by then; monotonic; INT64_MAX: no haste */
+	bool once_again; /* once: the refresh failed, and is tried again */
 	int64_t backoff;
 };
 
@@ -256,13 +283,20 @@ char *server_effective_option(PGconn *conn, const char *keyword);
 /* The last complaint of libpq, in one line. */
 void server_connection_error(const char *message, struct err *err);
 
+/* server_slots.c */
+bool slots_are_short(const struct err *err); /* whether it is this that a connection was refused for */
+/* Adds what would mend it. `verbose` is libpq's message with PQERRORS_VERBOSE, if that was to be had. */
+void slots_explain(const char *verbose, struct err *err);
+
 /* server_connect.c */
 bool server_connect(struct server *server); /* false: stopped or failed */
 bool server_recover(struct server *server); /* from a loss: waits for the next try; false: stopped or failed */
+void server_say_unanswered(struct server *server, const char *text); /* to whom the connection was lost */
 void server_forget_passwords(struct server *server);
 void server_disconnect(struct server *server); /* remembers the password for the next connection */
 
 /* server_warm.c */
+const char *server_lock_hint(const struct err *err); /* "", or what may be behind it: goes before the error */
 bool server_warm(struct server *server); /* false: lost, stopped, or `loss` says what the server cannot do */
 
 /* server_exchange.c */
@@ -276,6 +310,8 @@ void exchange_add_query(struct server *server, enum query_id id, const struct qu
 void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
 			    const struct query_params *params, row_handler handle, void *context);
 void exchange_sync(struct server *server); /* ends a group */
+/* Cancels what runs on, if that is quickly done. */
+void exchange_abandon(struct server *server);
 enum exchange_end exchange_wait(struct server *server, int64_t deadline);
 const struct exchange_item *exchange_failed(const struct exchange *exchange); /* the first; NULL */
 
@@ -289,16 +325,31 @@ void questions_accept(struct server *server, struct snapshot *snapshot, struct q
 void questions_measure(struct server *server, int64_t elapsed);
 void questions_release(struct server_questions *questions);
 
+/* server_cache.c */
+void name_cache_add(struct name_cache *cache, const struct name_entry *owned);
+void name_cache_merge(struct name_cache *cache, struct name_cache *incoming); /* which is empty after */
+void name_cache_release(struct name_cache *cache);
+const struct name_entry *name_cache_find(const struct name_cache *cache, uint32_t database, uint32_t oid); /* NULL */
+const char *name_cache_text(const struct name_cache *cache, uint32_t oid, struct arena *arena); /* NULL: not known */
+
 /* server_names.c */
 const char *names_encoding_of(const void *names, uint32_t database);
-struct name_keys names_collect(const struct server *server, const struct snapshot *snapshot);
-/* Begins an exchange for what is not known; false: there is nothing to ask. */
-bool names_ask(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys);
+struct name_keys names_collect(const struct snapshot *snapshot);
+/* Begins an exchange for what is wished; false: there is nothing to ask. */
+bool names_ask(struct server *server, const struct snapshot *snapshot, const struct name_keys *keys,
+	       enum names_wish wish);
 void names_receive(struct server *server); /* the exchange is done */
 void names_apply(const struct server *server, struct snapshot *snapshot, const struct name_keys *keys);
 void names_add_warm(struct server *server); /* the names' statements, for the warm-up */
 uint32_t names_database_oids(const struct names *names, uint32_t *oids, uint32_t capacity);
+/* The rows of QUERY_RELATIONS from another database's connection; how many there were. */
+uint32_t names_take_relations(struct server *server, uint32_t database, const PGresult *rows);
 void names_release(struct names *names);
+
+/* server_lookup.c */
+void lookup_begin(struct server *server, const struct name_keys *keys); /* what the agenda asks for, if anything */
+void lookup_receive(struct server *server, const struct lookup_answer *answer);
+void lookup_end(struct server *server); /* waits for its thread */
 
 /* server_signal.c */
 void signal_add_warm(struct server *server); /* the signals' statements, for the warm-up */

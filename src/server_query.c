@@ -28,9 +28,12 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" and a.backend_start operator(pg_catalog.=) $2"                                                               \
 	" and pg_catalog.clock_timestamp() operator(pg_catalog.<) " last
 
+/* By current_user, whose rights the server's checks are about (GetUserId): SET ROLE in a role's settings changes it. */
 #define OWN_ROLE(sees_all, signals_autovacuum)                                                                         \
-	"select r.rolname, r.rolsuper, " sees_all                                                                      \
-	", pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'), " signals_autovacuum                                  \
+	"select r.rolname, pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolinherit, " sees_all                     \
+	", pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER'), pg_catalog.pg_has_role('pg_signal_backend', "        \
+	"'USAGE')"                                                                                                     \
+	", pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER'), " signals_autovacuum                                 \
 	" from pg_catalog.pg_roles r where r.rolname = current_user"
 
 static const struct query queries[] = {
@@ -158,12 +161,20 @@ static const struct query queries[] = {
 	  0,
 	  { 0 },
 	  "select system_identifier from pg_catalog.pg_control_system()" },
+	{ QUERY_SHORT_WAIT,
+	  0,
+	  0,
+	  "set_config",
+	  1,
+	  0,
+	  { 0 },
+	  "select pg_catalog.set_config('lock_timeout', '20ms', true)" },
 	/* Up to 14 membership shows all sessions, from 15 on only inherited privileges do (pgstatfuncs.c). */
 	{ QUERY_OWN_ROLE,
 	  0,
 	  V15,
 	  "pg_roles (own)",
-	  5,
+	  9,
 	  0,
 	  { 0 },
 	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'MEMBER')", "false") },
@@ -171,7 +182,7 @@ static const struct query queries[] = {
 	  V15,
 	  V18,
 	  "pg_roles (own)",
-	  5,
+	  9,
 	  0,
 	  { 0 },
 	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')", "false") },
@@ -179,7 +190,7 @@ static const struct query queries[] = {
 	  V18,
 	  0,
 	  "pg_roles (own)",
-	  5,
+	  9,
 	  0,
 	  { 0 },
 	  OWN_ROLE("pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')",

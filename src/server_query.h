@@ -28,6 +28,7 @@ enum query_id {
 	QUERY_SETTINGS,
 	QUERY_SYSTEM,
 	/* names: these read catalogs, and may fail */
+	QUERY_SHORT_WAIT, /* goes before each of them: what is locked is not waited for */
 	QUERY_OWN_ROLE,
 	QUERY_ROLES,
 	QUERY_DATABASES,

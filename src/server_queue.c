@@ -31,6 +31,7 @@ void server_command_free(struct server_command *owned)
 	if (owned->password)
 		explicit_bzero(owned->password, strlen(owned->password));
 	free(owned->password);
+	PQclear(owned->lookup.rows);
 	free(owned);
 }
 

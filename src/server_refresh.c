@@ -214,8 +214,8 @@ static void note_failure(struct server *server)
 	bool forgotten = strcmp(failed->err.sqlstate, "26000") == 0;
 	if (forgotten)
 		memset(server->prepared, 0, sizeof server->prepared);
-	snprintf(server->status.text, sizeof server->status.text, "%s: %.400s", failed->name,
-		 forgotten ? "through a pooler: connect to the server itself" : failed->err.text);
+	snprintf(server->status.text, sizeof server->status.text, "%s%s: %.400s", server_lock_hint(&failed->err),
+		 failed->name, forgotten ? "through a pooler: connect to the server itself" : failed->err.text);
 	server_publish_status(server);
 }
 
@@ -227,7 +227,10 @@ static enum scan_end scan_server(struct server *server, struct frame **frame)
 	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
 	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
 	ask(server, &scan);
-	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	enum exchange_end end = exchange_wait(server, server->give_up_at);
+	if (end == EXCHANGE_PENDING)
+		err_set(&server->loss, "the server does not answer %s in time",
+			server->exchange.items[server->exchange.current].name);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
 		build(&scan);
 		scan.frame->snapshot->cost.client = cpu_time() - cpu;
@@ -289,7 +292,7 @@ static bool wait_for_names(struct server *server, const struct snapshot *snapsho
 	const struct server_limits *limits = &server->limits;
 	bool once = server->options.once;
 	int64_t deadline = when_monotonic() + (once ? limits->names_once : limits->names);
-	while (names_ask(server, snapshot, keys)) {
+	while (names_ask(server, snapshot, keys, NAMES_MISSING)) {
 		enum exchange_end end = exchange_wait(server, deadline);
 		if (end != EXCHANGE_DONE)
 			return end == EXCHANGE_PENDING;
@@ -316,30 +319,48 @@ static void publish(struct server *server, struct frame *owned)
 		queues_publish(&server->queues, &news);
 }
 
+/*
+ * Names that are missing have a moment to come. What comes later, and what is asked for anew since it may have changed,
+ * is in the next frame.
+ */
 static bool hand_over(struct server *server, struct frame *owned)
 {
 	int64_t cpu = cpu_time();
-	struct name_keys keys = names_collect(server, owned->snapshot);
+	struct name_keys keys = names_collect(owned->snapshot);
 	bool alive = wait_for_names(server, owned->snapshot, &keys);
 	names_apply(server, owned->snapshot, &keys);
+	lookup_begin(server, &keys);
 	owned->snapshot->cost.client += cpu_time() - cpu;
+	bool asked = alive && (server->exchange.in_flight ||
+			       (!server->options.once && names_ask(server, owned->snapshot, &keys, NAMES_OUTDATED)));
 	publish(server, owned);
-	if (!alive || !server->exchange.in_flight)
+	if (!asked)
 		return alive;
-	/* The names that did not come in time are in the next frame. */
 	if (exchange_wait(server, INT64_MAX) != EXCHANGE_DONE)
 		return false;
 	names_receive(server);
 	return true;
 }
 
+/* Where nobody looks on, a scan that failed is tried again for as long as there is time. False: there is none. */
+static bool try_again(struct server *server)
+{
+	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	server->once_again = server->options.once;
+	if (when_monotonic() < server->give_up_at)
+		return true;
+	if (failed)
+		err_set(&server->loss, "%s%s: %s", server_lock_hint(&failed->err), failed->name, failed->err.text);
+	return false;
+}
+
 bool server_refresh(struct server *server)
 {
 	struct frame *frame = NULL;
 	int64_t started = when_monotonic();
-	server->agenda.refresh = false;
+	server->agenda.refresh = server->once_again = false;
 	enum scan_end end = settle(server, &frame);
-	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED;
+	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED && try_again(server);
 	/* Never more than half of the time, however long the server takes. */
 	int64_t now = when_monotonic();
 	int64_t by_interval = started + server->agenda.interval, by_effort = now + (now - started);

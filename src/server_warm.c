@@ -54,6 +54,13 @@ static void adopt_facts(struct server *server, struct server_facts *facts)
 		server_begin_epoch(server);
 }
 
+/* Each stage has its time; where nobody looks on, all together have one. */
+static int64_t deadline_of_stage(const struct server *server)
+{
+	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	return deadline < server->give_up_at ? deadline : server->give_up_at;
+}
+
 /* ---- the first statement ---- */
 
 /*
@@ -67,16 +74,15 @@ static bool run_first_statement(struct server *server)
 	server->exchange.guarded = true;
 	exchange_add_text(server, "SELECT 1", "select 1");
 	exchange_sync(server);
-	int64_t deadline = when_monotonic() + server->limits.first_statement;
-	enum exchange_end end = exchange_wait(server, deadline);
+	enum exchange_end end = exchange_wait(server, deadline_of_stage(server));
 	if (end == EXCHANGE_PENDING && server->options.interactive) {
+		server_say_unanswered(server, "connected again, but SELECT 1 is unanswered: a catalog may be locked");
 		server->exchange.patient = true;
 		end = exchange_wait(server, INT64_MAX);
 	}
 	const struct exchange_item *failed = exchange_failed(&server->exchange);
 	if (end == EXCHANGE_PENDING)
-		err_set(&server->loss, "the server accepted the connection, but does not answer SELECT 1: "
-				       "a catalog (pg_type …) may be locked");
+		err_set(&server->loss, "connected, but a catalog (pg_type …) may be locked: no answer to SELECT 1");
 	else if (end == EXCHANGE_DONE && failed)
 		server->loss = failed->err;
 	return end == EXCHANGE_DONE && !failed;
@@ -133,7 +139,12 @@ static const struct exchange_item *find_failure(const struct exchange *exchange)
 
 static bool is_passing(const struct err *err)
 {
-	return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "57014") == 0;
+	return strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(err->sqlstate, "57014") == 0;
+}
+
+const char *server_lock_hint(const struct err *err)
+{
+	return is_passing(err) ? "a catalog may be locked: " : "";
 }
 
 static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
@@ -147,9 +158,12 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	if (!server->options.read_only)
 		signal_add_warm(server);
 	names_add_warm(server);
-	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_DONE)
 		names_receive(server);
+	else if (end == EXCHANGE_PENDING)
+		err_set(&server->loss, "connected, but a catalog may be locked: no answer to %s",
+			server->exchange.items[server->exchange.current].name);
 	return end;
 }
 
@@ -157,11 +171,12 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 static bool wait_to_warm(struct server *server, const struct exchange_item *failed, int64_t deadline)
 {
 	int64_t again = when_monotonic() + RETRY_PAUSE;
-	err_set(&server->loss, "%s: %s", failed->name, failed->err.text);
+	err_set(&server->loss, "connected, but %s%s: %s", server_lock_hint(&failed->err), failed->name,
+		failed->err.text);
 	if (!is_passing(&failed->err) || (!server->options.interactive && again > deadline))
 		return false;
 	snprintf(server->status.stage, sizeof server->status.stage, "%s", failed->name);
-	snprintf(server->status.text, sizeof server->status.text, "%.500s", failed->err.text);
+	snprintf(server->status.text, sizeof server->status.text, "%.500s", server->loss.text);
 	server_publish_status(server);
 	while (when_monotonic() < again && !server->agenda.stop) {
 		if (!server_wait(server, again))
@@ -173,7 +188,7 @@ static bool wait_to_warm(struct server *server, const struct exchange_item *fail
 
 static bool warm_statements(struct server *server, struct warm_up *warm)
 {
-	int64_t deadline = when_monotonic() + server->limits.first_statement;
+	int64_t deadline = deadline_of_stage(server);
 	for (;;) {
 		if (warm_once(server, warm) != EXCHANGE_DONE)
 			return false;

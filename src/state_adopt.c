@@ -1,4 +1,5 @@
 /* What a newer frame changes: what has ended stays for a while, what is remembered of the past, the question. */
+#include "pglocktop/privilege.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -282,6 +283,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 		state_note_changes(state, old, frame, now);
 	ghosts_sweep(&state->ghosts, state_held_key(state), now);
 	ghosts_sort(&state->ghosts);
+	state->advised = privilege_lacks(&frame->snapshot->role);
 	state_note_past(state, frame);
 	state_note_block(state, frame);
 	if (!question_check(&state->question, frame, &err)) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTERRUPT_TIME = 2 * 1000 * 1000, PASTE_PAUSE = 1000 * 1000, FEW_SLOTS = 3 };
+enum { INTERRUPT_TIME = 2 * 1000 * 1000, PASTE_PAUSE = 1000 * 1000 };
 
 static void command(struct state *state, enum source_command_kind kind)
 {
@@ -15,13 +15,11 @@ static void command(struct state *state, enum source_command_kind kind)
 
 static void quit(struct state *state, const struct scene *scene, int64_t now)
 {
-	int free_slots = scene ? scene->frame->snapshot->server.slots_for_all - (int)scene->totals.connections : 0;
-	bool few = scene && scene->frame->snapshot->server.slots_for_all > 0 && free_slots <= FEW_SLOTS &&
-		   state->status.state == SOURCE_LIVE;
+	int slots = state_free_slots(scene);
+	bool few = slots <= STATE_FEW_SLOTS && state->status.state == SOURCE_LIVE;
 	if (few && !state->leave_anyway) {
 		state->leave_anyway = true;
-		state_say(state, MESSAGE_ERROR, now, "%d slots free: you may not get back in. q again = leave",
-			  free_slots > 0 ? free_slots : 0);
+		state_say(state, MESSAGE_ERROR, now, "%d slots free: you may not get back in. q again = leave", slots);
 		return;
 	}
 	state_effect(state, EFFECT_QUIT, NULL);
@@ -337,6 +335,9 @@ static void act_on_session(struct state *state, const struct scene *scene, enum 
 		break;
 	case ACTION_TERMINATE:
 		state_ask(state, scene, SIGNAL_TERMINATE, now);
+		break;
+	case ACTION_NAMES:
+		state_look_up(state, scene, now);
 		break;
 	case ACTION_COPY:
 		state->copy_pending = true;

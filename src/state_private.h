@@ -30,6 +30,12 @@ void state_sort_step(struct state *state, int step);
 void state_sort_invert(struct state *state);
 void state_apply_filter(struct state *state, const char *terms);
 
+/* state_lookup.c: the names of another database's relations. */
+void state_look_up(struct state *state, const struct scene *scene, int64_t now);
+/* How many connection slots are free for everybody; INT_MAX: not known. */
+int state_free_slots(const struct scene *scene);
+enum { STATE_FEW_SLOTS = 3 }; /* too few to take one, or to be sure of getting back in */
+
 /* state_signal.c: asking, and what is answered. */
 /* Keys that were meant for a question go nowhere for a while. */
 void state_swallow(struct state *state, int64_t now);

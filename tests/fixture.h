@@ -33,7 +33,12 @@ static inline struct frame *fixture_new(void)
 							.max_connections = 500,
 							.slots_for_all = 497,
 							.system_identifier = "7412000000000000001" };
-	frame->snapshot->role = (struct role_info){ "dba", false, true, true, true };
+	frame->snapshot->role = (struct role_info){ .name = "dba",
+						    .quoted = "dba",
+						    .inherits = true,
+						    .sees_all = true,
+						    .signals_others = true,
+						    .known = true };
 	return frame;
 }
 

@@ -89,6 +89,9 @@ static void add_command(struct play *play, const struct source_command *command)
 	case COMMAND_SIGNAL:
 		add_signal(play, &command->signal);
 		break;
+	case COMMAND_LOOKUP:
+		strbuf_printf(&play->effects, "look up the names of database %" PRIu32, command->database);
+		break;
 	case COMMAND_SELECTED:
 		break;
 	}

@@ -90,7 +90,9 @@ static bool read_server(struct reading *reading)
 static bool read_role(struct reading *reading)
 {
 	struct role_info *role = &reading->snapshot->role;
-	*role = (struct role_info){ .name = reading->words[1], .known = true };
+	*role = (struct role_info){
+		.name = reading->words[1], .quoted = reading->words[1], .inherits = true, .known = true
+	};
 	for (int i = 2; i < reading->word_count; i++) {
 		const char *word = reading->words[i];
 		role->superuser |= strcmp(word, "superuser") == 0;
@@ -493,7 +495,12 @@ bool situation_read(struct situation *situation, const char *text, struct err *e
 						 .replay_lag = WHEN_NONE,
 						 .deadlock_timeout = WHEN_SECOND,
 						 .slots_for_all = 497 };
-	snapshot->role = (struct role_info){ "dba", false, true, true, true };
+	snapshot->role = (struct role_info){ .name = "dba",
+					     .quoted = "dba",
+					     .inherits = true,
+					     .sees_all = true,
+					     .signals_others = true,
+					     .known = true };
 	snapshot->cost.server = 3000;
 	snapshot->source_started_at = SITUATION_TIME;
 	while (*text && strncmp(text, "----", 4) != 0) {

@@ -47,6 +47,9 @@ static void app_take_news(struct app *app, int64_t now)
 			signaller_note(app->signaller, &news.signal);
 			desk_take_signal(&app->desk, &news.signal, now);
 			break;
+		case NEWS_LOOKUP:
+			desk_take_lookup(&app->desk, &news.lookup, now);
+			break;
 		}
 	}
 }

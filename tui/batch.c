@@ -4,6 +4,7 @@
 #include "view.h"
 
 #include "pglocktop/json.h"
+#include "pglocktop/privilege.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -61,6 +62,7 @@ void batch_add_text(const struct options *options, struct charset charset, const
 	struct filter *filter = options->filter ? filter_new(options->filter, &err, NULL) : NULL;
 	state_init(&state, &options->server, !charset.unicode);
 	state.status.state = SOURCE_LIVE;
+	state.advised = privilege_lacks(&frame->snapshot->role);
 	state.unfolded_all = true;
 	state.lists[VIEW_TREE].order = options->order;
 	if (filter)

@@ -162,6 +162,12 @@ void desk_show_log(struct desk *desk, const char *text)
 	desk->changed = true;
 }
 
+void desk_take_lookup(struct desk *desk, const struct lookup_news *news, int64_t now)
+{
+	state_take_lookup(&desk->state, news, now);
+	desk_touch(desk, DESK_SCENE_FRESH);
+}
+
 void desk_use_terms(struct desk *desk, enum effect_kind which, const char *terms)
 {
 	struct desk_coming *coming = &desk->coming;

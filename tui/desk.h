@@ -44,6 +44,7 @@ void desk_release(struct desk *desk);
 void desk_resize(struct desk *desk, int width, int height);
 void desk_take_frame(struct desk *desk, struct frame *owned);
 void desk_take_status(struct desk *desk, const struct source_status *status, int64_t now);
+void desk_take_lookup(struct desk *desk, const struct lookup_news *news, int64_t now);
 void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t now);
 
 /* What is known of the audit log (`why` NULL: it can be written), and its last lines to be shown. */

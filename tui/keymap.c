@@ -33,6 +33,7 @@ static const struct binding bindings[] = {
 	{ '+', ACTION_UNFOLD, NULL },
 	{ '*', ACTION_UNFOLD_ALL, NULL },
 	{ INPUT_ENTER, ACTION_DETAILS, "Enter" },
+	{ 'D', ACTION_NAMES, NULL },
 	{ '1', ACTION_TREE, NULL },
 	{ '2', ACTION_SESSIONS, NULL },
 	{ INPUT_TAB, ACTION_NEXT_VIEW, "Tab" },

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { MINIMAL = 60, NARROW = 120, WIDE = 160, ROOMY = 200 };
+enum { MINIMAL = 60, NARROW = 120, WIDE = 160, ROOMY = 200, ADVICE_HEIGHT = 16 };
 
 /* By view and width: the columns, QUERY last, where there is one. */
 static const enum column_id tree_minimal[] = { COLUMN_SESSION, COLUMN_STATE };
@@ -59,6 +59,7 @@ static void layout_rows(struct layout *layout, const struct state *state)
 	int height = state->height;
 	layout->banner_lines = state->banner && height >= 3;
 	layout->header_lines = layout->banner_lines + (height >= 6 ? 2 : 1);
+	layout->advice_y = state->advised && height >= ADVICE_HEIGHT ? layout->header_lines++ : -1;
 	layout->titles_y = height >= 5 ? layout->header_lines : -1;
 	layout->list_y = layout->header_lines + (height >= 5);
 	layout->foot_y = height - 1;

@@ -18,7 +18,8 @@ struct layout_uniform {
 
 struct layout {
 	int banner_lines; /* on top of all: 0 or 1 */
-	int header_lines; /* from the top, the banner's too: 1 to 3 */
+	int header_lines; /* from the top: 1 or 2, and one each for the banner and the advice */
+	int advice_y; /* -1: the role lacks nothing, or there is no room */
 	int titles_y; /* -1: there is no room */
 	int list_y, list_height;
 	int query_y, query_lines; /* the selected session's query, below the list */

@@ -42,8 +42,8 @@ static bool slow_text(const struct source_status *status, int64_t now, char *tex
 {
 	int64_t passed = now - status->since_monotonic, seconds = passed / WHEN_SECOND;
 	if (status->state == SOURCE_NO_SLOT) {
-		snprintf(text, size, "no free connection slot; trying every 0.5 s, try %u, Ctrl-C stops",
-			 status->attempt);
+		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time, Ctrl-C stops",
+			 status->attempt, text_ordinal(status->attempt));
 		return true;
 	}
 	if (passed < PATIENCE)
@@ -72,6 +72,7 @@ static bool slow_text(const struct source_status *status, int64_t now, char *tex
 struct notice {
 	bool talk, shown;
 	struct charset charset;
+	char told[512]; /* the reason that stands above it */
 };
 
 static void notice_clear(struct notice *notice)
@@ -81,17 +82,33 @@ static void notice_clear(struct notice *notice)
 	notice->shown = false;
 }
 
+static void notice_write(const struct notice *notice, const char *text, const char *end)
+{
+	struct strbuf line = STRBUF_INIT;
+	strbuf_add_string(&line, "pglocktop: ");
+	text_add_inert(notice->charset, text, &line);
+	strbuf_add_string(&line, end);
+	write_all(STDERR_FILENO, line.text, line.length);
+	strbuf_release(&line);
+}
+
+/* What the server said, and the mend: once, on a line that stays. */
+static void notice_reason(struct notice *notice, const struct source_status *status)
+{
+	if (!status->text[0] || status->state == SOURCE_LOST || strcmp(notice->told, status->text) == 0)
+		return;
+	snprintf(notice->told, sizeof notice->told, "%s", status->text);
+	notice_write(notice, status->text, "\n");
+}
+
 static void notice_show(struct notice *notice, const struct source_status *status)
 {
 	char text[640];
-	struct strbuf line = STRBUF_INIT;
 	if (!notice->talk || !slow_text(status, when_monotonic(), text, sizeof text))
 		return;
 	notice_clear(notice);
-	strbuf_add_string(&line, "pglocktop: ");
-	text_add_inert(notice->charset, text, &line);
-	write_all(STDERR_FILENO, line.text, line.length);
-	strbuf_release(&line);
+	notice_reason(notice, status);
+	notice_write(notice, text, "");
 	notice->shown = true;
 }
 

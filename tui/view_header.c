@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/privilege.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,10 +172,12 @@ static void waiting_text(const struct view_context *context, char *text, size_t 
 			 seconds);
 		break;
 	case SOURCE_NO_SLOT:
-		snprintf(text, size, "no free connection slot; trying every 0.5 s, try %u", status->attempt);
+		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time", status->attempt,
+			 text_ordinal(status->attempt));
 		break;
 	case SOURCE_WARMING:
-		snprintf(text, size, "connected, no answer for %d s to: %s", seconds, status->stage);
+		snprintf(text, size, "connected, no answer for %d s to: %s%s%s", seconds, status->stage,
+			 status->text[0] ? ": " : "", status->text);
 		break;
 	default:
 		snprintf(text, size, "connecting for %d s", seconds);
@@ -205,8 +209,11 @@ static bool trouble_text(const struct view_context *context, char *text, size_t 
 	if (!context->scene || !state_is_stale(state, context->scene->frame, context->now))
 		return false;
 	int64_t late = context->now - context->scene->frame->received_at;
-	snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND,
-		 when_format_clock(context->scene->frame->snapshot->taken_at, since));
+	when_format_clock(context->scene->frame->snapshot->taken_at, since);
+	if (state->status.text[0])
+		snprintf(text, size, "STALE %" PRId64 "s, since %s: %s", late / WHEN_SECOND, since, state->status.text);
+	else
+		snprintf(text, size, "STALE %" PRId64 "s: no answer since %s, still asking", late / WHEN_SECOND, since);
 	return true;
 }
 
@@ -234,15 +241,16 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	} else {
 		add(segments, count, STYLE_LIVE, 0, true, " LIVE ");
 		interval_text(state->status.interval, interval, sizeof interval);
-		snprintf(text, sizeof text, "%s, costs %.*f ms", interval, snapshot->cost.server < 10000 ? 1 : 0,
+		add(segments, count, STYLE_HEADER, 3, true, interval);
+		snprintf(text, sizeof text, "costs %.*f ms", snapshot->cost.server < 10000 ? 1 : 0,
 			 (double)snapshot->cost.server / 1000);
-		add(segments, count, STYLE_HEADER, 3, true, text);
+		add(segments, count, STYLE_HEADER, 6, true, text);
 	}
 }
 
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
 {
-	struct segment segments[9];
+	struct segment segments[10];
 	char text[sizeof segments[0].text], clock[WHEN_TEXT_SIZE];
 	int count = 0;
 	server_text(context, text, sizeof text);
@@ -255,7 +263,8 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 		version_text(context->scene->frame->snapshot, text, sizeof text);
 		add(segments, &count, STYLE_HEADER, 4, false, text);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
-		add(segments, &count, STYLE_HEADER, 5, false, text);
+		/* What cannot be seen or done is told before what the server is. */
+		add(segments, &count, STYLE_HEADER, context->state->advised ? 2 : 5, false, text);
 	}
 	add_liveness(context, segments, &count);
 	if (context->scene) {
@@ -305,13 +314,17 @@ static void add_counts(const struct view_context *context, struct segment *segme
 		    (int)totals->connections >= snapshot->server.slots_for_all * 9 / 10;
 	add(segments, count, full ? STYLE_HEADER_STRONG : STYLE_HEADER, full ? 1 : 3, false, text);
 	used = snprintf(text, sizeof text, "WAITING %u", (unsigned)totals->waiting);
-	if (totals->longest_wait != WHEN_NONE)
+	if (totals->waiting > 0)
 		snprintf(text + used, sizeof text - (size_t)used, "  longest %s",
-			 when_format_age(totals->longest_wait, when));
+			 totals->longest_wait == WHEN_NONE ? "?" : when_format_age(totals->longest_wait, when));
 	add(segments, count, totals->waiting ? STYLE_HEADER_STRONG : STYLE_HEADER, 0, false, text);
 	spark_text(context, text, sizeof text);
 	add(segments, count, STYLE_HEADER, 6, false, text);
-	snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
+	/* Of other roles' sessions only those count that it sees. */
+	if (snapshot->role.known && !snapshot->role.sees_all)
+		snprintf(text, sizeof text, "idle in txn ?");
+	else
+		snprintf(text, sizeof text, "idle in txn %u", (unsigned)totals->idle_in_transaction);
 	add(segments, count, STYLE_HEADER, 4, false, text);
 	if (totals->new_deadlocks >= 0) {
 		snprintf(text, sizeof text, "deadlocks +%" PRId64 " since %.5s", totals->new_deadlocks,
@@ -374,6 +387,14 @@ static void draw_banner(struct canvas *canvas, const struct view_context *contex
 		       context->state->banner);
 }
 
+static void draw_advice(struct canvas *canvas, const struct view_context *context)
+{
+	struct strbuf text = STRBUF_INIT;
+	privilege_advise(context->scene->frame->snapshot, &text);
+	canvas_put_cut(canvas, context->layout.advice_y, 1, -1, STYLE_HEADER, text.text);
+	strbuf_release(&text);
+}
+
 void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[12];
@@ -387,4 +408,6 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
 	view_draw_segments(canvas, context->layout.banner_lines + 1, segments, count);
+	if (context->layout.advice_y >= 0)
+		draw_advice(canvas, context);
 }

@@ -22,6 +22,7 @@
 	ACTION(UNFOLD, FOLDING, "unfold", "unfold")                                                                    \
 	ACTION(UNFOLD_ALL, FOLDING, "unfold-all", "unfold all; again: as it was at the start")                         \
 	ACTION(DETAILS, LOOK, "details", "all about this session")                                                     \
+	ACTION(NAMES, LOOK, "names", "name the tables of its database (opens one connection more)")                    \
 	ACTION(TREE, LOOK, "tree", "the tree of blockers and waiters")                                                 \
 	ACTION(SESSIONS, LOOK, "sessions", "all sessions, those running longest first")                                \
 	ACTION(NEXT_VIEW, LOOK, "next-view", "the next view")                                                          \

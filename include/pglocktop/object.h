@@ -10,9 +10,9 @@
 /*
  * Appends the name of what is locked: "table orders", "index orders_pkey", "row orders (0,6)", "xid 4711",
  * "virtualxid 5/87", "advisory 42", "advisory (1,-2)", "speculative insertion, xid 4711", "schema 2200",
- * "object 1259.16389" … A relation whose name is not known is "rel 16389", one of another database "rel shop:16389";
- * what else is of another database ends in " in shop". The mode is not part of it. Hostile, as names are.
- * O(log n), but O(sessions) for a database that is not the connection's.
+ * "object 1259.16389" … A relation whose name is not known is "rel 16389", one of another database "shop:16389"
+ * ("row shop:16389 (0,6)"); what else is of another database ends in " in shop". The mode is not part of it. Hostile,
+ * as names are. O(log n), but O(sessions) for a database that is not the connection's.
  */
 void object_describe(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out);
 

@@ -24,7 +24,16 @@ struct privilege_facts {
 
 enum session_may privilege_decide(const struct privilege_facts *facts, const struct session *session);
 
-/* The reason and the mend, one line, lower case: "8100 is a superuser's session: only a superuser may signal it". */
+/*
+ * The reason and the mend, one line: "8100 belongs to app: GRANT pg_signal_backend TO dba". Where no GRANT would help,
+ * that is said. A GRANT is never advised to a role that looks like an application's, only "TO a DBA's own role".
+ */
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out);
+
+/* Whether our role could be granted more: to see all, or to signal the sessions of other roles. */
+bool privilege_lacks(const struct role_info *role);
+
+/* What to ask for, where it lacks something, one line: "GRANT pg_monitor, pg_signal_backend TO dba; never …". */
+void privilege_advise(const struct snapshot *snapshot, struct strbuf *out);
 
 #endif

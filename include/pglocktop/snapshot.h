@@ -207,12 +207,18 @@ struct server_info {
 	bool pooled; /* our own backend's pid changes between readings */
 };
 
+/* The role whose rights the server's checks are about: current_user. */
 struct role_info {
 	const char *name;
+	const char *quoted; /* as it is written in SQL */
 	bool superuser;
+	bool inherits; /* rolinherit */
 	bool sees_all;
+	bool member_sees; /* a member of pg_read_all_stats, whether or not it has its privileges */
 	bool signals_others;
+	bool member_signals; /* likewise of pg_signal_backend */
 	bool known; /* false: could not be read yet */
+	uint32_t others; /* sessions of the same login role that are no tool of a DBA's: an application's, if many */
 };
 
 struct snapshot_cost {

@@ -79,13 +79,27 @@ struct signal_news {
 	bool unlogged; /* it went out without a line in the audit log; the signaller's to say */
 };
 
-enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL };
+/* What came of COMMAND_LOOKUP. */
+enum lookup_outcome {
+	LOOKUP_DONE, /* `found` names are known, a frame that has them comes next */
+	LOOKUP_FAILED /* `text` says why; names that come later are used without a word */
+};
+
+struct lookup_news {
+	enum lookup_outcome outcome;
+	uint32_t found;
+	char database[128]; /* hostile */
+	char text[512]; /* hostile */
+};
+
+enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL, NEWS_LOOKUP };
 
 struct news {
 	enum news_kind kind;
 	struct frame *frame; /* NEWS_FRAME: the receiver's to frame_free */
 	struct source_status status;
 	struct signal_news signal;
+	struct lookup_news lookup;
 };
 
 enum source_command_kind {
@@ -94,7 +108,10 @@ enum source_command_kind {
 	COMMAND_FREEZE,
 	COMMAND_THAW, /* and refresh now */
 	COMMAND_SIGNAL,
-	COMMAND_SELECTED /* which session is looked at: its queue is asked about first, all its locks are read */
+	COMMAND_SELECTED, /* which session is looked at: its queue is asked about first, all its locks are read */
+	COMMAND_LOOKUP /* the names of the relations of another database that locks are on: takes a short-lived
+			  connection more, for 2 s at most, one at a time. Whether there are slots enough is the
+			  caller's to look at */
 };
 
 struct source_command {
@@ -102,6 +119,7 @@ struct source_command {
 	int64_t interval;
 	struct signal_request signal;
 	struct identity selected;
+	uint32_t database; /* COMMAND_LOOKUP: its oid */
 };
 
 struct source;

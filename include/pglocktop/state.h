@@ -97,6 +97,7 @@ struct state {
 	int width, height;
 	bool ascii;
 	bool read_only;
+	bool advised; /* the role could be granted more: a line of the header says what */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
 	bool details; /* the details of the cursor's session cover the list */
@@ -157,6 +158,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 
 void state_take_status(struct state *state, const struct source_status *status, int64_t now);
 void state_take_signal(struct state *state, const struct signal_news *news, int64_t now);
+void state_take_lookup(struct state *state, const struct lookup_news *news, int64_t now);
 
 /* What is known of the audit log: `why` NULL, it can be written; else why it cannot. An open question then says so. */
 void state_take_log(struct state *state, const char *why);

@@ -57,6 +57,9 @@ static enum news_kind take(struct listener *listener)
 	} else if (news.kind == NEWS_SIGNAL) {
 		listener->signal = news.signal;
 		listener->signals++;
+	} else if (news.kind == NEWS_LOOKUP) {
+		listener->lookup = news.lookup;
+		listener->lookups++;
 	}
 	return news.kind;
 }
@@ -117,6 +120,25 @@ void listener_await_signal(struct listener *listener, enum signal_outcome outcom
 	if (listener->signal.outcome != outcome)
 		fail_msg("outcome %d instead of %d: %s", (int)listener->signal.outcome, (int)outcome,
 			 listener->signal.text);
+}
+
+void listener_await_lookup(struct listener *listener, unsigned lookups, enum lookup_outcome outcome)
+{
+	int64_t deadline = when_monotonic() + PATIENCE;
+	while (listener->lookups == lookups)
+		hear_or_fail(listener, deadline, "news of a look-up");
+	if (listener->lookup.outcome != outcome)
+		fail_msg("outcome %d instead of %d: %s", (int)listener->lookup.outcome, (int)outcome,
+			 listener->lookup.text);
+}
+
+void listener_look_up(struct listener *listener, PGconn *conn, enum lookup_outcome outcome)
+{
+	struct source_command command = { .kind = COMMAND_LOOKUP };
+	unsigned lookups = listener->lookups;
+	command.database = listener_session(listener, conn)->datid;
+	listener->source->ops->send(listener->source, &command);
+	listener_await_lookup(listener, lookups, outcome);
 }
 
 struct frame *listener_refresh_until(struct listener *listener, frame_condition holds, const void *argument)

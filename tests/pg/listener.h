@@ -13,8 +13,9 @@ struct listener {
 	struct source *source;
 	struct source_status status;
 	struct signal_news signal;
+	struct lookup_news lookup;
 	struct frame *frame; /* the newest; NULL: none yet */
-	unsigned frames, statuses, signals; /* how many came */
+	unsigned frames, statuses, signals, lookups; /* how many came */
 };
 
 /* A live source as this user (NULL: the superuser) on this database (NULL: postgres). */
@@ -29,6 +30,9 @@ enum news_kind listener_hear(struct listener *listener, int64_t deadline);
 /* Waits for a frame that was asked for after this call; it stays the listener's. */
 struct frame *listener_refresh(struct listener *listener);
 void listener_await_state(struct listener *listener, enum source_state state);
+/* Asks for the names of this connection's database, and waits for what comes of it. */
+void listener_look_up(struct listener *listener, PGconn *conn, enum lookup_outcome outcome);
+void listener_await_lookup(struct listener *listener, unsigned lookups, enum lookup_outcome outcome);
 void listener_await_signal(struct listener *listener, enum signal_outcome outcome);
 
 /* Refreshes until the condition holds. */

@@ -271,6 +271,7 @@ static void copy_settings(struct pgserver *server, const char *const *settings)
 					   "autovacuum=off",
 					   "lc_messages=C",
 					   "max_prepared_transactions=10",
+					   "password_encryption=scram-sha-256",
 					   NULL };
 	const char *const *lists[] = { own, settings };
 	for (size_t list = 0; list < 2; list++)
