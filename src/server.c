@@ -93,6 +93,9 @@ static void obey(struct server *server, const struct source_command *command)
 	case COMMAND_SIGNAL:
 		signal_add_job(server, &command->signal);
 		break;
+	case COMMAND_CHECK:
+		server->agenda.check = true;
+		break;
 	case COMMAND_SELECTED:
 		server->agenda.selected = command->selected;
 		break;
@@ -203,6 +206,11 @@ static void live(struct server *server)
 			return;
 		if (refresh_is_due(server)) {
 			if (!server_refresh(server))
+				return;
+			continue;
+		}
+		if (server->agenda.check) {
+			if (!server_check(server))
 				return;
 			continue;
 		}

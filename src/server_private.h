@@ -75,6 +75,7 @@ struct signal_job {
 struct agenda {
 	bool stop;
 	bool frozen;
+	bool check; /* COMMAND_CHECK is to be done */
 	bool refresh; /* now, not at the next interval */
 	bool password_answered;
 	char *password; /* as typed; wiped once connected */
@@ -317,6 +318,9 @@ const struct exchange_item *exchange_failed(const struct exchange *exchange); /*
 
 /* server_refresh.c */
 bool server_refresh(struct server *server); /* false: lost or stopped */
+
+/* server_check.c */
+bool server_check(struct server *server); /* false: lost or stopped */
 
 /* server_questions.c */
 void questions_choose(struct server *server, const struct graph *graph, double budget);

@@ -92,6 +92,7 @@ static void add_command(struct play *play, const struct source_command *command)
 	case COMMAND_LOOKUP:
 		strbuf_printf(&play->effects, "look up the names of database %" PRIu32, command->database);
 		break;
+	case COMMAND_CHECK:
 	case COMMAND_SELECTED:
 		break;
 	}

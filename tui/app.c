@@ -43,6 +43,9 @@ static void app_take_news(struct app *app, int64_t now)
 		case NEWS_STATUS:
 			desk_take_status(&app->desk, &news.status, now);
 			break;
+		case NEWS_CHECK:
+			check_report_free(news.check);
+			break;
 		case NEWS_SIGNAL:
 			signaller_note(app->signaller, &news.signal);
 			desk_take_signal(&app->desk, &news.signal, now);

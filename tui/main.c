@@ -1,5 +1,6 @@
 #include "app.h"
 #include "batch.h"
+#include "batch_check.h"
 #include "batch_signal.h"
 #include "config.h"
 #include "options.h"
@@ -56,8 +57,13 @@ static int run(const struct options *options, const struct targets *targets, str
 		int code = app_run(options, charset, source, frame, &status, &err);
 		return code == EXIT_SUCCESS ? code : complain(charset, &err, code);
 	}
-	int code = targets->count > 0 ? batch_signal_run(options, targets, charset, source, frame, &err)
-				      : batch_run(options, charset, source, frame, &err);
+	int code;
+	if (targets->count > 0)
+		code = batch_signal_run(options, targets, charset, source, frame, &err);
+	else if (options->check)
+		code = batch_check_run(options, charset, source, frame, &err);
+	else
+		code = batch_run(options, charset, source, frame, &err);
 	source->ops->stop(source);
 	return err.text[0] ? complain(charset, &err, code) : code;
 }

@@ -11,6 +11,7 @@
 #ifndef PGLOCKTOP_SOURCE_H
 #define PGLOCKTOP_SOURCE_H
 
+#include "pglocktop/check.h"
 #include "pglocktop/frame.h"
 
 /* What the source is about. One setter changes it; each says what is awaited. */
@@ -92,7 +93,7 @@ struct lookup_news {
 	char text[512]; /* hostile */
 };
 
-enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL, NEWS_LOOKUP };
+enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL, NEWS_LOOKUP, NEWS_CHECK };
 
 struct news {
 	enum news_kind kind;
@@ -100,6 +101,7 @@ struct news {
 	struct source_status status;
 	struct signal_news signal;
 	struct lookup_news lookup;
+	struct check_report *check; /* NEWS_CHECK: the receiver's to check_report_free */
 };
 
 enum source_command_kind {
@@ -109,6 +111,7 @@ enum source_command_kind {
 	COMMAND_THAW, /* and refresh now */
 	COMMAND_SIGNAL,
 	COMMAND_SELECTED, /* which session is looked at: its queue is asked about first, all its locks are read */
+	COMMAND_CHECK, /* read who may signal, for --check */
 	COMMAND_LOOKUP /* the names of the relations of another database that locks are on: takes a short-lived
 			  connection more, for 2 s at most, one at a time. Whether there are slots enough is the
 			  caller's to look at */
