@@ -254,6 +254,8 @@ static void put_activity(const struct session *session, json_t *value)
 static json_t *session_value(struct writer *writer, uint32_t index)
 {
 	const struct session *session = &writer->snapshot->sessions[index];
+	if (writer->options->selected && !writer->options->selected[index])
+		return NULL;
 	json_t *value = json_object();
 	put_activity(session, value);
 	put(value, "waits_for", wait_value(writer, index));
@@ -312,6 +314,9 @@ static int compare_tags(const void *left, const void *right)
 /* Whether the graph is made from this row, or all are asked for. */
 static bool lock_wanted(const struct writer *writer, const struct lock *lock)
 {
+	const bool *selected = writer->options->selected;
+	if (selected && (lock->session == SNAPSHOT_NO_INDEX || !selected[lock->session]))
+		return false;
 	if (writer->options->all_locks)
 		return true;
 	if (lock->fastpath || lock->mode == LOCKMODE_SIREAD || writer->graph->lock_count == 0)

@@ -248,6 +248,63 @@ static void leaves_the_heir_of_a_pid_alone(void **state)
 	assert_true(stage_lives(stage, PQbackendPID(heir)));
 }
 
+static char *select_ids(struct stage *stage, const char *const *arguments)
+{
+	struct stage_output output = run(stage, 0, arguments);
+	char *ids = strdup(output.out);
+	stage_output_free(&output);
+	return ids;
+}
+
+static void expect_lines(char *owned, const char *wanted)
+{
+	assert_string_equal(owned, wanted);
+	free(owned);
+}
+
+/* Two steps: the first chooses, the second is guarded by identity. */
+static void selects_what_cancel_reads(void **state)
+{
+	static const char *const waiting[] = { "--once", "--min-wait", "0.5", NULL };
+	static const char *const blocking[] = { "--once", "--blocks", "1", "--state", "idle in transaction", NULL };
+	static const char *const by_terms[] = { "--once", "--select", "user:app", NULL };
+	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
+	static const char *const json[] = { "--once", "--format", "json", "--min-wait", "0.5", NULL };
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	char ids[2][IDENTITY_TEXT_SIZE], lines[2][IDENTITY_TEXT_SIZE + 2];
+	stage_block_row(stage, holder, waiter);
+	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, holder, ids[0]));
+	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, waiter, ids[1]));
+	expect_lines(select_ids(stage, waiting), lines[1]);
+	expect_lines(select_ids(stage, blocking), lines[0]);
+	expect_lines(select_ids(stage, by_terms), lines[1]);
+	expect_lines(select_ids(stage, nobody), "");
+	char *text = select_ids(stage, json);
+	json_t *document = json_loads(text, 0, NULL), *sessions = json_object_get(document, "sessions");
+	assert_int_equal(json_array_size(sessions), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(sessions, 0), "id")), ids[1]);
+	json_decref(document);
+	free(text);
+}
+
+/* From one program's output into the other's input, as in a shell. */
+static void reads_ids_from_its_input(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *first = stage_session(stage, "user=app"), *second = stage_session(stage, "user=app");
+	char ids[2][IDENTITY_TEXT_SIZE], command[1200];
+	identity_of(stage, first, ids[0]);
+	identity_of(stage, second, ids[1]);
+	snprintf(command, sizeof command, "printf ' %s\n\n%s\n' | '%s' -h '%s' -d postgres -U '%s' --terminate - --yes",
+		 ids[0], ids[1], stage_program(), pgserver_socket(stage->server), pgserver_user(stage->server));
+	assert_int_equal(system(command), 0);
+	stage_expect_dead(stage, PQbackendPID(first));
+	stage_expect_dead(stage, PQbackendPID(second));
+	snprintf(command, sizeof command, "'%s' --terminate - --yes </dev/null", stage_program());
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +317,8 @@ int main(void)
 		cmocka_unit_test_teardown(sends_nothing_without_a_log_or_an_answer, stage_clear),
 		cmocka_unit_test_teardown(says_that_the_target_lives_on, stage_clear),
 		cmocka_unit_test_teardown(asks_on_the_terminal_itself, stage_clear),
+		cmocka_unit_test_teardown(selects_what_cancel_reads, stage_clear),
+		cmocka_unit_test_teardown(reads_ids_from_its_input, stage_clear),
 		cmocka_unit_test_teardown(leaves_the_heir_of_a_pid_alone, stage_clear),
 	};
 	return cmocka_run_group_tests(tests, stage_open, stage_close);
