@@ -111,7 +111,7 @@ bool targets_read(const struct options *options, int input, struct targets *targ
 	for (uint32_t i = 0; good && i < options->id_count; i++)
 		good = strcmp(options->ids[i], "-") == 0 ? add_input(targets, input, err)
 							 : add(targets, options->ids[i], err);
-	if (good)
+	if (good && targets->count > 0)
 		drop_repeated(targets);
 	if (good && targets->count > options->most)
 		good = err_set(err, "%u sessions are named, more than %u: nothing was sent; --max raises the limit",

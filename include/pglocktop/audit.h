@@ -52,8 +52,8 @@ uint64_t audit_probe(struct audit *audit);
 uint64_t audit_read(struct audit *audit, size_t most); /* the last lines, at most so many bytes of them */
 
 /*
- * Finishes what was asked for and frees everything, within `wait` microseconds; false when it still hangs: then all of
- * it is left to the thread, and the program should end.
+ * Finishes what was asked for and frees everything, within `wait` microseconds; false when it still hangs: then nothing
+ * is freed, and it may be called again, or the program ended.
  */
 bool audit_stop(struct audit *owned, int64_t wait);
 

@@ -296,8 +296,9 @@ static void reads_ids_from_its_input(void **state)
 	char ids[2][IDENTITY_TEXT_SIZE], command[1200];
 	identity_of(stage, first, ids[0]);
 	identity_of(stage, second, ids[1]);
-	snprintf(command, sizeof command, "printf ' %s\n\n%s\n' | '%s' -h '%s' -d postgres -U '%s' --terminate - --yes",
-		 ids[0], ids[1], stage_program(), pgserver_socket(stage->server), pgserver_user(stage->server));
+	snprintf(command, sizeof command,
+		 "printf ' %s\n\n%s\n' | '%s' -h '%s' -d postgres -U '%s' --terminate - --yes >/dev/null", ids[0],
+		 ids[1], stage_program(), pgserver_socket(stage->server), pgserver_user(stage->server));
 	assert_int_equal(system(command), 0);
 	stage_expect_dead(stage, PQbackendPID(first));
 	stage_expect_dead(stage, PQbackendPID(second));
