@@ -31,9 +31,11 @@ tui_objects := $(tui_sources:%.c=$(BUILD)/%.o)
 tui_library_objects := $(filter-out $(BUILD)/tui/main.o,$(tui_objects))
 
 # A room of tests: every test_*.c (in unit/ and screens/ every file) is a program, the other files go into all of them.
-test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c tests/app/test_*.c)
+test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c tests/pg/test_*.c tests/app/test_*.c \
+	tests/matrix/test_*.c)
 test_programs := $(test_sources:%.c=$(BUILD)/%)
-test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c)))
+test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),\
+	$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c tests/matrix/*.c)))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*.[ch] tests/*/*.[ch])
 
@@ -88,6 +90,10 @@ test: ## install what is missing (apt), then all tests, under sanitizers, too
 	tests/install-dependencies.sh test
 	BUILD='$(BUILD)' tests/suite.sh all
 
+test-matrix: ## the wait-for graph against pg_blocking_pids() on VERSIONS of PostgreSQL (10 to 18 unless given)
+	tests/install-dependencies.sh matrix
+	BUILD='$(BUILD)' tests/matrix/matrix.sh $(VERSIONS)
+
 bench: $(BUILD)/tests/bench/analysis ## how long it takes from lock rows to lines on screen
 	$<
 
@@ -98,7 +104,7 @@ unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
 	tests/run.sh $^
 
 # For suite.sh: the programs of the rooms in ROOMS.
-ROOMS ?= unit screens pty pg app
+ROOMS ?= unit screens pty pg app matrix
 wanted_programs = $(filter $(ROOMS:%=$(BUILD)/tests/%/%),$(test_programs))
 test-programs: $(BUILD)/pglocktop $(wanted_programs)
 list-tests:
@@ -149,7 +155,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
+.PHONY: all check test test-matrix unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

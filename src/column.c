@@ -1,6 +1,7 @@
-#include "pglocktop/column.h"
+#include "column_lock.h"
 
 #include "pglocktop/object.h"
+#include "pglocktop/progress.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -74,9 +75,10 @@ static struct column_value get_blocks(const struct column_row *row, bool ascii, 
 static struct column_value get_behind(const struct column_row *row, bool ascii, struct strbuf *text)
 {
 	(void)ascii, (void)text;
-	if (row->item && row->item->beneath > 0 && row->item->behind == WHEN_NONE)
-		return value_hidden;
-	return row->item ? value_age(row->item->behind) : value_none;
+	/* Of one in a queue it is the object that tells. */
+	if (!row->item || row->item->key.part != FOREST_WHOLE)
+		return value_none;
+	return row->item->beneath > 0 && row->item->behind == WHEN_NONE ? value_hidden : value_age(row->item->behind);
 }
 
 static const char *session_label(const struct session *session)
@@ -222,11 +224,22 @@ static void format_state(const struct column_row *row, bool ascii, struct strbuf
 	strbuf_add_string(out, when_format_age(state.age, age));
 }
 
+/* What a maintenance command says of itself is no part of the value: sorted by it rows would move with each block. */
+static void add_progress(const struct column_row *row, bool after, struct strbuf *out)
+{
+	const struct session *session = row_session(row);
+	if (!session || !session->progress)
+		return;
+	strbuf_add_string(out, after ? ", " : "");
+	progress_summarize(session->progress, out);
+}
+
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	size_t before = out->length;
 	if (row->node != GRAPH_NONE)
 		object_describe_node(row->frame->graph, row->node, ascii, out);
+	add_progress(row, out->length > before, out);
 	if (out->length == before)
 		strbuf_add_char(out, '-');
 }
@@ -379,6 +392,16 @@ const struct column columns[COLUMN_COUNT] = {
 			   COLUMN_TEXT, .width = 0, .get = get_query, .format = format_query },
 	[COLUMN_APPLICATION] = { COLUMN_APPLICATION, "application", "APPLICATION", NULL, "the name the client gave",
 				 COLUMN_TEXT, .width = 16, .get = get_application },
+	[COLUMN_WAITERS] = { COLUMN_WAITERS, "waiters", "WAIT", NULL, "how many wait for it",
+			     COLUMN_NUMBER, .right = true, .descending = true, .width = 4, .get = column_lock_waiters },
+	[COLUMN_LOCK] = { COLUMN_LOCK, "lock", "OBJECT", NULL, "what is waited for, who holds it and who is in its queue",
+			  COLUMN_TEXT, .width = 24, .get = column_lock_lock },
+	[COLUMN_MODE] = { COLUMN_MODE, "mode", "HELD / WANTED", NULL, "the modes in which it is held or wanted",
+			  COLUMN_TEXT, .width = 15, .get = column_lock_mode },
+	[COLUMN_WAITED] = { COLUMN_WAITED, "waited", "WAITED", NULL, "how long this one has waited for it",
+			    COLUMN_AGE, .right = true, .descending = true, .width = 7, .get = column_lock_waited, .format = column_lock_format_waited },
+	[COLUMN_WHY] = { COLUMN_WHY, "why", "WHY", NULL, "why it waits, or what a holder does",
+			 COLUMN_TEXT, .width = 26, .get = column_lock_why, .format = column_lock_format_why },
 };
 /* clang-format on */
 
@@ -391,11 +414,11 @@ const struct column *column_find(const char *name)
 {
 	const struct column *found = NULL;
 	size_t length = strlen(name);
-	for (size_t i = 0; i < COLUMN_COUNT && length; i++) {
+	for (size_t i = 0; i < COLUMN_OF_SESSIONS && length; i++) {
 		if (strcasecmp(columns[i].name, name) == 0)
 			return &columns[i];
 	}
-	for (size_t i = 0; i < COLUMN_COUNT && length; i++) {
+	for (size_t i = 0; i < COLUMN_OF_SESSIONS && length; i++) {
 		if (strncasecmp(columns[i].name, name, length) != 0)
 			continue;
 		if (found)
@@ -408,11 +431,9 @@ const struct column *column_find(const char *name)
 struct column_row column_row_of_item(const struct forest *forest, uint32_t item)
 {
 	const struct forest_item *at = &forest->items[item];
-	struct column_row row = { forest->frame, SNAPSHOT_NO_INDEX, SNAPSHOT_NO_INDEX, at->node, at };
-	if (at->node != GRAPH_NONE) {
-		row.session = forest->frame->graph->nodes[at->node].session;
+	struct column_row row = { forest->frame, forest_session(forest, item), SNAPSHOT_NO_INDEX, at->node, at };
+	if (at->node != GRAPH_NONE)
 		row.prepared = forest->frame->graph->nodes[at->node].prepared;
-	}
 	return row;
 }
 

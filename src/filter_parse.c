@@ -22,7 +22,7 @@ static const struct column *find_scope(const char *name, size_t length)
 		const char *name;
 		enum column_id id;
 	} shorts[] = { { "app", COLUMN_APPLICATION }, { "db", COLUMN_DATABASE } };
-	for (size_t i = 0; i < COLUMN_COUNT; i++)
+	for (size_t i = 0; i < COLUMN_OF_SESSIONS; i++)
 		if (strlen(columns[i].name) == length && strncasecmp(columns[i].name, name, length) == 0)
 			return &columns[i];
 	for (size_t i = 0; i < sizeof shorts / sizeof shorts[0]; i++)

@@ -1,5 +1,6 @@
 #include "pglocktop/forest.h"
 
+#include "forest_plan.h"
 #include "forest_sort.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ struct planting {
 	uint32_t *children; /* items by parent: the roots, then the children of each item */
 	uint32_t *first_child; /* by item; [count] is behind the last. The roots are children[0 .. root_count) */
 	uint32_t *by_level; /* items, parents before children */
+	uint32_t *drawn; /* by item: where it went in drawing order */
 };
 
 int row_key_compare(struct row_key a, struct row_key b)
@@ -23,7 +25,11 @@ int row_key_compare(struct row_key a, struct row_key b)
 		return a.kind < b.kind ? -1 : 1;
 	if (a.pid != b.pid)
 		return a.pid < b.pid ? -1 : 1;
-	return a.start < b.start ? -1 : a.start > b.start;
+	if (a.start != b.start)
+		return a.start < b.start ? -1 : 1;
+	if (a.object != b.object)
+		return a.object < b.object ? -1 : 1;
+	return (a.part > b.part) - (a.part < b.part);
 }
 
 /* Unmatched prepared transactions are the last nodes; they have nothing but their place among themselves. */
@@ -32,20 +38,22 @@ static struct row_key key_of_unmatched(const struct graph *graph, uint32_t node)
 	uint32_t first = node;
 	while (first > 0 && graph->nodes[first - 1].virtualtransaction)
 		first--;
-	return (struct row_key){ FOREST_PREPARED, -1 - (int32_t)(node - first), WHEN_NONE };
+	return (struct row_key){ .kind = FOREST_PREPARED, .pid = -1 - (int32_t)(node - first), .start = WHEN_NONE };
 }
 
-static struct row_key key_of_node(const struct graph *graph, uint32_t index)
+struct row_key forest_node_key(const struct graph *graph, uint32_t index)
 {
 	const struct graph_node *node = &graph->nodes[index];
 	if (node->session != SNAPSHOT_NO_INDEX) {
 		struct identity id = graph->snapshot->sessions[node->session].id;
-		return (struct row_key){ FOREST_SESSION, id.pid, id.backend_start };
+		return (struct row_key){ .kind = FOREST_SESSION, .pid = id.pid, .start = id.backend_start };
 	}
 	if (node->prepared == SNAPSHOT_NO_INDEX)
 		return key_of_unmatched(graph, index);
 	const struct prepared *prepared = &graph->snapshot->prepared[node->prepared];
-	return (struct row_key){ FOREST_PREPARED, (int32_t)prepared->xid, prepared->prepared_at };
+	return (struct row_key){ .kind = FOREST_PREPARED,
+				 .pid = (int32_t)prepared->xid,
+				 .start = prepared->prepared_at };
 }
 
 static struct forest_item item_of_node(const struct graph *graph, uint32_t index)
@@ -53,9 +61,12 @@ static struct forest_item item_of_node(const struct graph *graph, uint32_t index
 	const struct graph_node *node = &graph->nodes[index];
 	struct forest_item item = {
 		.kind = node->session != SNAPSHOT_NO_INDEX ? FOREST_SESSION : FOREST_PREPARED,
-		.key = key_of_node(graph, index),
+		.key = forest_node_key(graph, index),
 		.node = index,
 		.cycle = node->cycle,
+		.lock = GRAPH_NONE,
+		.holder = GRAPH_NONE,
+		.place = GRAPH_NONE,
 		.parent = FOREST_NONE,
 		.edge = EDGE_HARD,
 		.wait = node->waiting,
@@ -72,9 +83,9 @@ static struct forest_item item_of_node(const struct graph *graph, uint32_t index
 static struct forest_item item_of_cycle(const struct graph *graph, uint32_t cycle)
 {
 	uint32_t first = graph->cycle_members[graph->cycles[cycle].first_member];
-	struct forest_item item = { .kind = FOREST_CYCLE, .key = key_of_node(graph, first) };
+	struct forest_item item = { .kind = FOREST_CYCLE, .key = forest_node_key(graph, first) };
 	item.key.kind = FOREST_CYCLE;
-	item.node = GRAPH_NONE;
+	item.node = item.lock = item.holder = item.place = GRAPH_NONE;
 	item.cycle = cycle;
 	item.parent = FOREST_NONE;
 	item.edge = EDGE_HARD;
@@ -82,7 +93,7 @@ static struct forest_item item_of_cycle(const struct graph *graph, uint32_t cycl
 	return item;
 }
 
-static void plant_items(struct planting *planting)
+static void plan_nodes(struct planting *planting)
 {
 	const struct graph *graph = planting->graph;
 	struct forest *plan = &planting->plan;
@@ -92,6 +103,15 @@ static void plant_items(struct planting *planting)
 		plan->items[i] = item_of_node(graph, i);
 	for (uint32_t i = 0; i < graph->cycle_count; i++)
 		plan->items[graph->node_count + i] = item_of_cycle(graph, i);
+}
+
+static void plant_items(struct planting *planting)
+{
+	struct forest *plan = &planting->plan;
+	if (plan->of_objects)
+		forest_plan_objects(plan, &planting->scratch);
+	else
+		plan_nodes(planting);
 	for (uint32_t i = 0; i < plan->count; i++) {
 		if (plan->items[i].parent == FOREST_NONE)
 			plan->root_count++;
@@ -172,7 +192,7 @@ static void sum_up(struct planting *planting)
 		if (item->parent != FOREST_NONE)
 			add_to_parent(&items[item->parent], item);
 	}
-	for (uint32_t i = 0; i < planting->graph->cycle_count; i++)
+	for (uint32_t i = 0; i < planting->graph->cycle_count && !planting->plan.of_objects; i++)
 		sum_up_cycle(planting->graph, &planting->graph->cycles[i], items);
 }
 
@@ -189,14 +209,14 @@ static void draw_item(struct forest *forest, const struct planting *planting, ui
 	struct forest_item *item = &forest->items[forest->count];
 	*item = planting->plan.items[planned];
 	if (item->parent != FOREST_NONE) {
-		item->parent = forest->node_item[item->parent];
+		item->parent = planting->drawn[item->parent];
 		uint16_t depth = forest->items[item->parent].depth;
 		item->depth = depth < UINT16_MAX ? depth + 1 : depth;
 	}
-	forest->node_item[planned] = forest->count++;
+	planting->drawn[planned] = forest->count++;
 }
 
-/* Depth first; node_item, which has room for the cycles, tells where each planned item went. */
+/* Depth first. */
 static void draw_in_order(struct forest *forest, struct planting *planting)
 {
 	uint32_t *stack = arena_array(&planting->scratch, planting->plan.count, sizeof *stack);
@@ -220,32 +240,89 @@ static void link_siblings(struct forest *forest)
 	}
 }
 
-struct forest *forest_new(const struct frame *frame, struct forest_order order, struct arena *arena)
+/* A queue's order is its own: only the objects are sorted. */
+static void keep_queues(const struct forest *plan, uint32_t *sorted)
 {
-	struct planting planting = { .graph = frame->graph, .scratch = ARENA_INIT, .plan = { .frame = frame } };
-	plant_items(&planting);
-	uint32_t count = planting.plan.count;
-	planting.children = arena_array(&planting.scratch, count, sizeof *planting.children);
-	planting.first_child = arena_array(&planting.scratch, (size_t)count + 1, sizeof *planting.first_child);
-	planting.by_level = arena_array(&planting.scratch, count, sizeof *planting.by_level);
-	uint32_t *sorted = arena_array(&planting.scratch, count, sizeof *sorted);
+	uint32_t roots = 0;
+	for (uint32_t i = 0; i < plan->count; i++)
+		if (plan->items[sorted[i]].parent == FOREST_NONE)
+			sorted[roots++] = sorted[i];
+	for (uint32_t i = 0; i < plan->count; i++)
+		if (plan->items[i].parent != FOREST_NONE)
+			sorted[roots++] = i;
+}
+
+/* Each node has one item in the tree; of objects the first where it waits, else the first where it holds, is kept. */
+static void index_nodes(struct forest *forest, struct arena *arena)
+{
+	uint32_t count = forest->frame->graph->node_count;
+	forest->node_item = arena_array(arena, count, sizeof *forest->node_item);
+	for (uint32_t i = 0; i < count; i++)
+		forest->node_item[i] = FOREST_NONE;
+	for (uint32_t i = forest->count; i-- > 0;) {
+		const struct forest_item *item = &forest->items[i];
+		uint32_t *at = item->node == GRAPH_NONE ? NULL : &forest->node_item[item->node];
+		if (at && (*at == FOREST_NONE || item->place != GRAPH_NONE || forest->items[*at].place == GRAPH_NONE))
+			*at = i;
+	}
+}
+
+/* Sums, and the order of siblings. */
+static void put_in_order(struct planting *planting, struct forest_order order)
+{
+	struct arena *scratch = &planting->scratch;
+	uint32_t count = planting->plan.count;
+	planting->children = arena_array(scratch, count, sizeof *planting->children);
+	planting->first_child = arena_array(scratch, (size_t)count + 1, sizeof *planting->first_child);
+	planting->by_level = arena_array(scratch, count, sizeof *planting->by_level);
+	planting->drawn = arena_array(scratch, count, sizeof *planting->drawn);
+	uint32_t *sorted = arena_array(scratch, count, sizeof *sorted);
 	for (uint32_t i = 0; i < count; i++)
 		sorted[i] = i;
-	link_children(&planting, sorted);
-	sort_by_level(&planting);
-	sum_up(&planting);
-	forest_sort(&planting.plan, order, planting.by_level, sorted, &planting.scratch);
-	link_children(&planting, sorted);
+	link_children(planting, sorted);
+	sort_by_level(planting);
+	sum_up(planting);
+	forest_sort(&planting->plan, order, planting->by_level, sorted, scratch);
+	if (planting->plan.of_objects)
+		keep_queues(&planting->plan, sorted);
+	link_children(planting, sorted);
+}
 
+static struct forest *plant(const struct frame *frame, bool of_objects, struct forest_order order, struct arena *arena)
+{
+	struct planting planting = { .graph = frame->graph, .scratch = ARENA_INIT };
+	planting.plan = (struct forest){ .frame = frame, .of_objects = of_objects };
+	plant_items(&planting);
+	put_in_order(&planting, order);
 	struct forest *forest = arena_alloc(arena, sizeof *forest);
 	forest->frame = frame;
+	forest->of_objects = of_objects;
 	forest->root_count = planting.plan.root_count;
-	forest->items = arena_array(arena, count, sizeof *forest->items);
-	forest->node_item = arena_array(arena, count, sizeof *forest->node_item);
+	forest->items = arena_array(arena, planting.plan.count, sizeof *forest->items);
 	draw_in_order(forest, &planting);
 	link_siblings(forest);
+	index_nodes(forest, arena);
 	arena_release(&planting.scratch);
 	return forest;
+}
+
+struct forest *forest_new(const struct frame *frame, struct forest_order order, struct arena *arena)
+{
+	return plant(frame, false, order, arena);
+}
+
+struct forest *forest_new_objects(const struct frame *frame, struct forest_order order, struct arena *arena)
+{
+	return plant(frame, true, order, arena);
+}
+
+uint32_t forest_session(const struct forest *forest, uint32_t item)
+{
+	const struct graph *graph = forest->frame->graph;
+	const struct forest_item *at = &forest->items[item];
+	if (at->place != GRAPH_NONE)
+		return graph->waits[at->place].session;
+	return at->node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : graph->nodes[at->node].session;
 }
 
 uint32_t forest_find(const struct forest *forest, struct row_key key)

@@ -29,7 +29,9 @@ static int compare_identities(const struct sort_key *a, const struct sort_key *b
 		return a->pid < b->pid ? -1 : 1;
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
-	return (a->kind > b->kind) - (a->kind < b->kind);
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return (a->item > b->item) - (a->item < b->item);
 }
 
 /* Unknown values last, in either direction; equals by pid and backend_start, upwards. */

@@ -11,8 +11,6 @@ static void link_waits(struct graph_build *build)
 {
 	struct graph *graph = build->graph;
 	graph->node_waits = list_by_node(build, graph->wait_count);
-	for (uint32_t i = 0; i < graph->wait_count; i++)
-		graph->nodes[graph->waits[i].node].wait_count++;
 	uint32_t first = 0;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		graph->nodes[i].first_wait = first;
@@ -54,16 +52,28 @@ static void sum_waiting(struct graph *graph)
 	}
 }
 
+static uint32_t *list_leaders(const struct snapshot *snapshot, struct arena *scratch)
+{
+	uint32_t *leaders = arena_array(scratch, snapshot->session_count, sizeof *leaders);
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		leaders[i] = snapshot->sessions[i].leader;
+	return leaders;
+}
+
 struct graph *graph_new(const struct snapshot *snapshot)
 {
 	struct arena scratch = ARENA_INIT;
 	struct graph *graph = arena_alloc(snapshot->arena, sizeof *graph);
 	graph->snapshot = snapshot;
-	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch };
+	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch, list_leaders(snapshot, &scratch) };
 	graph_build_rows(&build);
+	if (graph_find_groups(&build)) {
+		*graph = (struct graph){ .snapshot = snapshot };
+		graph_build_rows(&build);
+	}
+	link_procs(&build);
 	graph_build_queues(&build);
 	link_waits(&build);
-	link_procs(&build);
 	graph_build_edges(&build);
 	graph_build_cycles(&build);
 	sum_waiting(graph);

@@ -9,7 +9,8 @@
  * So it settles y against every waiter x with a conflicting request who does not hold against y anyway: x is ahead if
  * it is named, behind if not. These statements are sorted topologically; among what they leave open the estimated
  * order stays. An answer speaks of lock groups: where one has several waits in the queue, "ahead" is true of its
- * first against the other's last, "behind" of all.
+ * first against the other's last, "behind" of all. Where one has waits in several queues, who is not named is behind in
+ * each of them; who is named blocks it in one of those where it could, and one of these is as good as another.
  */
 
 enum statement {
@@ -23,6 +24,7 @@ struct waiter {
 	int64_t since;
 	uint32_t node;
 	uint16_t wanted; /* its mode's bit */
+	uint16_t rivals; /* the modes that any of its node's waits here conflicts with */
 	uint16_t against; /* the modes that what it holds conflicts with */
 };
 
@@ -36,7 +38,7 @@ struct sorting {
 	uint32_t *asked; /* places of the waits with a usable answer */
 	uint32_t asked_count;
 	uint32_t *asked_rank; /* by place: index into asked, GRAPH_NONE */
-	bool *follows, *goes_on; /* by place: another wait of the same node is before it, behind it */
+	uint32_t *previous, *next; /* by place: those of the same node's other waits; GRAPH_NONE */
 	uint8_t *says; /* enum statement, asked_count rows of `count` */
 	uint32_t *named; /* by node: the serial of the last answer that named it */
 	uint32_t *ahead_count; /* by place: statements that somebody not yet placed is ahead of it */
@@ -119,6 +121,59 @@ static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, 
 	return true;
 }
 
+static const struct graph_proc *find_proc(const struct graph *graph, uint32_t node, uint32_t lock)
+{
+	uint32_t count, low = 0;
+	const uint32_t *procs = graph_node_procs(graph, node, &count);
+	for (uint32_t high = count; low < high;) {
+		uint32_t middle = low + (high - low) / 2;
+		if (graph->procs[procs[middle]].lock < lock)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && graph->procs[procs[low]].lock == lock ? &graph->procs[procs[low]] : NULL;
+}
+
+/*
+ * Whether that a node is named in the answer about a group needs no place in this queue: since it holds what the group
+ * awaits elsewhere, or has a place ahead of it in another queue. Of several queues in which both wait the first is
+ * taken for the one, the last for the other, if each is named for the other.
+ */
+static bool blocks_elsewhere(const struct sorting *sorting, uint32_t named, uint32_t asked)
+{
+	const struct graph *graph = sorting->build->graph;
+	uint32_t count, lock = (uint32_t)(sorting->lock - graph->locks);
+	const uint32_t *procs = graph_node_procs(graph, asked, &count);
+	if (graph->nodes[asked].wait_count == 1)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct graph_proc *proc = &graph->procs[procs[i]];
+		uint16_t conflicts = graph_conflicts_of_set(proc->wanted);
+		const struct graph_proc *other =
+			conflicts && proc->lock != lock ? find_proc(graph, named, proc->lock) : NULL;
+		if (!other)
+			continue;
+		if ((other->held & conflicts) ||
+		    ((other->wanted & conflicts) && (proc->lock < lock) == (asked < named)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether of all pairs of waits of the two nodes it is this one that is taken for the reason why the other is named. */
+static bool is_pair(const struct sorting *sorting, uint32_t place, uint32_t other, uint16_t conflicts)
+{
+	const struct waiter *waiters = sorting->waiters;
+	for (uint32_t i = sorting->previous[other]; i != GRAPH_NONE; i = sorting->previous[i])
+		if (waiters[i].wanted & conflicts)
+			return false;
+	for (uint32_t i = sorting->next[place]; i != GRAPH_NONE; i = sorting->next[i])
+		if (waiters[i].wanted & waiters[other].rivals)
+			return false;
+	return true;
+}
+
 /* `conflicts`: the modes that conflict with what the one asked about awaits. */
 static enum statement statement_about(const struct sorting *sorting, uint32_t place, uint32_t other, uint16_t conflicts,
 				      int64_t after)
@@ -130,7 +185,9 @@ static enum statement statement_about(const struct sorting *sorting, uint32_t pl
 		return SAYS_NOTHING;
 	if (sorting->named[waiter->node] != answer_serial(sorting, place))
 		return SAYS_BEHIND;
-	return sorting->follows[other] || sorting->goes_on[place] ? SAYS_NOTHING : SAYS_AHEAD;
+	if (!is_pair(sorting, place, other, conflicts))
+		return SAYS_NOTHING;
+	return blocks_elsewhere(sorting, waiter->node, asked->node) ? SAYS_NOTHING : SAYS_AHEAD;
 }
 
 static void read_answer(struct sorting *sorting, uint32_t place, const struct queue_answer *answer)
@@ -158,9 +215,10 @@ static void find_groups(struct sorting *sorting)
 		sorting->named[sorting->waits[i].node] = 0;
 	for (uint32_t i = 0; i < sorting->count; i++) {
 		uint32_t *last = &sorting->named[sorting->waits[i].node];
-		sorting->follows[i] = *last > 0;
+		sorting->previous[i] = *last > 0 ? *last - 1 : GRAPH_NONE;
+		sorting->next[i] = GRAPH_NONE;
 		if (*last > 0)
-			sorting->goes_on[*last - 1] = true;
+			sorting->next[*last - 1] = i;
 		*last = i + 1;
 	}
 	for (uint32_t i = 0; i < sorting->count; i++)
@@ -175,6 +233,7 @@ static void list_waiters(struct sorting *sorting)
 			.since = wait->since,
 			.node = wait->node,
 			.wanted = LOCKMODE_BIT(wait->mode),
+			.rivals = graph_conflicts_of_set(sorting->build->graph->procs[wait->proc].wanted),
 			.against = graph_conflicts_of_set(sorting->build->graph->procs[wait->proc].held),
 		};
 	}
@@ -183,11 +242,10 @@ static void list_waiters(struct sorting *sorting)
 static uint32_t count_usable(struct sorting *sorting)
 {
 	const struct graph_answers *answers = sorting->answers;
-	const struct graph *graph = sorting->build->graph;
-	uint32_t lock = (uint32_t)(sorting->lock - graph->locks), count = 0;
+	uint32_t count = 0;
 	for (uint32_t i = 0; i < sorting->count; i++) {
 		struct graph_wait *wait = &sorting->waits[i];
-		bool usable = answers->of_node[wait->node] != GRAPH_NONE && answers->wait_lock[wait->node] == lock &&
+		bool usable = answers->of_session[wait->session] != GRAPH_NONE &&
 			      !is_startup(sorting->build->snapshot, wait->session);
 		sorting->asked_rank[i] = usable ? 0 : GRAPH_NONE;
 		count += usable;
@@ -204,7 +262,7 @@ static void read_answers(struct sorting *sorting)
 			continue;
 		sorting->asked_rank[i] = GRAPH_NONE;
 		const struct graph_wait *wait = &sorting->waits[i];
-		const struct queue_answer *answer = &snapshot->answers[answers->of_node[wait->node]];
+		const struct queue_answer *answer = &snapshot->answers[answers->of_session[wait->session]];
 		if (take_answer(sorting, wait, answer, answer_serial(sorting, i)))
 			read_answer(sorting, i, answer);
 	}
@@ -308,8 +366,8 @@ void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, con
 	sorting.ready = arena_array(scratch, count / 64 + 1, sizeof *sorting.ready);
 	sorting.left = arena_array(scratch, count / 64 + 1, sizeof *sorting.left);
 	sorting.position = arena_array(scratch, count, sizeof *sorting.position);
-	sorting.follows = arena_array(scratch, count, sizeof *sorting.follows);
-	sorting.goes_on = arena_array(scratch, count, sizeof *sorting.goes_on);
+	sorting.previous = arena_array(scratch, count, sizeof *sorting.previous);
+	sorting.next = arena_array(scratch, count, sizeof *sorting.next);
 	find_groups(&sorting);
 	sorting.waiters = arena_array(scratch, count, sizeof *sorting.waiters);
 	list_waiters(&sorting);
@@ -327,9 +385,14 @@ static bool covers(const struct graph *graph, const struct graph_wait *asked, co
 	return asked->asked && !graph_joined_after(graph, other, asked->asked_after);
 }
 
+/*
+ * Of a group that waits several times an answer tells who blocks it, but not always which of its waits: then whom it
+ * stands ahead of is for the answers about those to say.
+ */
 bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahead, const struct graph_wait *behind)
 {
 	if (covers(graph, behind, ahead) && !holds_against(graph, ahead, behind))
 		return true;
-	return covers(graph, ahead, behind) && !holds_against(graph, behind, ahead);
+	return covers(graph, ahead, behind) && graph->nodes[ahead->node].wait_count == 1 &&
+	       !holds_against(graph, behind, ahead);
 }

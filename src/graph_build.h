@@ -4,8 +4,10 @@
  * graph_new runs them in this order, each relying on what the ones before have filled in:
  *
  *     rows    nodes, locks, procs, and the waits of each lock in the order of the snapshot's rows
+ *     groups  where answers tell of lock groups that the sessions do not: rows once more, with these
+ *     procs   node_procs (from here on what a node holds and awaits can be enumerated)
  *     queues  the waits of each lock brought into the queue's order; since, asked, cover
- *     links   node_waits, node_procs (from here on a node's waits can be enumerated)
+ *     links   node_waits (from here on a node's waits can be enumerated)
  *     edges   principal blockers, counts of blockers, what a node heads
  *     cycles  strongly connected components
  *
@@ -21,9 +23,11 @@ struct graph_build {
 	const struct snapshot *snapshot;
 	struct arena *arena; /* the snapshot's */
 	struct arena *scratch;
+	uint32_t *leaders; /* by session: the session that leads its lock group */
 };
 
 void graph_build_rows(struct graph_build *build);
+bool graph_find_groups(struct graph_build *build); /* true: `leaders` has changed */
 void graph_build_queues(struct graph_build *build);
 void graph_build_edges(struct graph_build *build);
 void graph_build_cycles(struct graph_build *build);
@@ -34,7 +38,7 @@ uint16_t graph_conflicts_of_set(uint16_t modes);
 /* One bit for each mode that the queue awaits. */
 uint16_t graph_wanted(const struct graph *graph, const struct graph_lock *lock);
 
-/* Chooses the waits to ask about in one queue whose order matters: sets `cover`. */
+/* Chooses the waits to ask about in one queue: sets `cover`. */
 void graph_choose_cover(struct graph *graph, const struct graph_lock *lock);
 
 /* Whether a wait began after `when`, so that an answer asked for at that time says nothing of it. 0: it did not. */
@@ -43,10 +47,11 @@ bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait
 /* Whether an answer settles that `ahead` is ahead of `behind`, two waits of one lock in conflicting modes. */
 bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahead, const struct graph_wait *behind);
 
-/* The snapshot's answers, by node. */
+uint32_t *graph_answers_by_session(struct graph_build *build);
+
+/* The snapshot's answers, by session: each speaks for the whole lock group, but is sure to be of this wait's time. */
 struct graph_answers {
-	const uint32_t *of_node; /* index into snapshot.answers, GRAPH_NONE */
-	const uint32_t *wait_lock; /* the one lock on which all of a node's waits are, GRAPH_NONE: on several */
+	const uint32_t *of_session; /* index into snapshot.answers, GRAPH_NONE */
 	const int32_t *pids; /* of the sessions, in their order: many are looked up */
 	uint32_t *named; /* zeroed room for graph_apply_answers */
 };
@@ -56,6 +61,9 @@ struct graph_answers {
  * Sets `asked` and `asked_after` of the waits whose answers fit the snapshot and each other.
  */
 void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, const struct graph_answers *answers);
+
+/* The strongest edge from a waiting node to one that blocks it, over all its waits. */
+enum edge_kind graph_edge_kind(const struct graph *graph, uint32_t waiter, uint32_t blocker);
 
 /* graph_blockers without its total: returns how many were written. */
 uint32_t graph_list_blockers(const struct graph *graph, uint32_t node, struct graph_blocker *out, uint32_t capacity);

@@ -85,8 +85,24 @@ static bool can_be_asked(const struct graph *graph, const struct graph_wait *wai
 	return !type || strcmp(type, "startup") != 0;
 }
 
+/* Of a lock group that waits several times, and of a process whose group is not known, only all answers tell enough. */
+static bool needs_all(const struct graph *graph, const struct graph_lock *lock)
+{
+	for (uint32_t i = lock->first_proc; i < lock->first_proc + lock->proc_count; i++) {
+		const struct graph_node *node = &graph->nodes[graph->procs[i].node];
+		bool known =
+			node->session == SNAPSHOT_NO_INDEX || graph->snapshot->sessions[node->session].leader_known;
+		if (!known || (lock->order_matters && node->wait_count > 1))
+			return true;
+	}
+	return false;
+}
+
 void graph_choose_cover(struct graph *graph, const struct graph_lock *lock)
 {
+	bool all = needs_all(graph, lock);
+	if (!all && !lock->order_matters)
+		return;
 	struct tally tally = tally_modes(graph, lock);
 	uint16_t asked = cheapest_cover(&tally);
 	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count; i++) {
@@ -94,7 +110,7 @@ void graph_choose_cover(struct graph *graph, const struct graph_lock *lock)
 		uint16_t bit = LOCKMODE_BIT(wait->mode);
 		bool rivals_itself = lockmode_conflicts(wait->mode) & bit;
 		bool chosen = (asked & bit) || (rivals_itself && tally.left_out[wait->mode] != i);
-		wait->cover = (chosen || is_holder(graph, wait)) && can_be_asked(graph, wait);
+		wait->cover = (all || chosen || is_holder(graph, wait)) && can_be_asked(graph, wait);
 	}
 }
 

@@ -78,6 +78,12 @@ static enum edge_kind strongest_edge(const struct graph *graph, uint32_t waiter,
 	return strongest;
 }
 
+enum edge_kind graph_edge_kind(const struct graph *graph, uint32_t waiter, uint32_t blocker)
+{
+	uint32_t first;
+	return strongest_edge(graph, waiter, blocker, &first);
+}
+
 struct listing {
 	const struct graph *graph;
 	uint32_t node, principal;

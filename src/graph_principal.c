@@ -247,6 +247,8 @@ static void sum_group(struct graph *graph, uint32_t index)
 	size_t most = 0;
 	for (uint32_t i = 0; i < node->wait_count; i++)
 		most += graph->waits[graph->node_waits[node->first_wait + i]].blocker_count;
+	if (node->principal != GRAPH_NONE)
+		node->principal_kind = graph_edge_kind(graph, index, node->principal);
 	struct arena scratch = ARENA_INIT;
 	struct graph_blocker *all = arena_array(&scratch, most + 1, sizeof *all);
 	node->blocker_count = graph_list_blockers(graph, index, all, (uint32_t)most + 1);

@@ -173,33 +173,15 @@ static bool order_matters(const struct graph *graph, const struct graph_lock *lo
 	return false;
 }
 
-/* By node: the lock on which all its waits are, GRAPH_NONE when on several. */
-static uint32_t *find_wait_locks(struct graph_build *build)
-{
-	const struct graph *graph = build->graph;
-	uint32_t *locks = arena_array(build->scratch, graph->node_count, sizeof *locks);
-	bool *seen = arena_array(build->scratch, graph->node_count, sizeof *seen);
-	for (uint32_t i = 0; i < graph->wait_count; i++) {
-		const struct graph_wait *wait = &graph->waits[i];
-		if (!seen[wait->node])
-			locks[wait->node] = wait->lock;
-		else if (locks[wait->node] != wait->lock)
-			locks[wait->node] = GRAPH_NONE;
-		seen[wait->node] = true;
-	}
-	return locks;
-}
-
-/* By node: the answer about one of its processes, which speaks for the whole lock group; GRAPH_NONE. */
-static uint32_t *find_answers(struct graph_build *build)
+uint32_t *graph_answers_by_session(struct graph_build *build)
 {
 	const struct snapshot *snapshot = build->snapshot;
-	uint32_t *answers = arena_array(build->scratch, build->graph->node_count, sizeof *answers);
-	memset(answers, 0xff, build->graph->node_count * sizeof *answers);
+	uint32_t *answers = arena_array(build->scratch, snapshot->session_count, sizeof *answers);
+	memset(answers, 0xff, snapshot->session_count * sizeof *answers);
 	for (uint32_t i = 0; i < snapshot->answer_count; i++) {
-		uint32_t node = graph_find_pid(build->graph, snapshot->answers[i].pid);
-		if (node != GRAPH_NONE)
-			answers[node] = i;
+		uint32_t session = snapshot_find_pid(snapshot, snapshot->answers[i].pid);
+		if (session != SNAPSHOT_NO_INDEX)
+			answers[session] = i;
 	}
 	return answers;
 }
@@ -218,15 +200,14 @@ void graph_build_queues(struct graph_build *build)
 	struct graph *graph = build->graph;
 	for (uint32_t i = 0; i < graph->wait_count; i++)
 		graph->waits[i].since = usable_waitstart(build->snapshot, &graph->waits[i]);
-	struct graph_answers answers = { find_answers(build), find_wait_locks(build), list_pids(build), NULL };
+	struct graph_answers answers = { graph_answers_by_session(build), list_pids(build), NULL };
 	answers.named = arena_array(build->scratch, graph->node_count, sizeof *answers.named);
 	for (uint32_t i = 0; i < graph->lock_count; i++) {
 		struct graph_lock *lock = &graph->locks[i];
 		estimate_order(build, lock);
 		lock->order_matters = order_matters(graph, lock);
-		if (!lock->order_matters)
-			continue;
-		graph_apply_answers(build, lock, &answers);
+		if (lock->order_matters)
+			graph_apply_answers(build, lock, &answers);
 		graph_choose_cover(graph, lock);
 	}
 }

@@ -34,7 +34,6 @@ struct rows {
 	struct tag_use *tags; /* of the contended locks, by hash */
 	uint8_t *seen; /* a bit for each hash of a contended tag, modulo its size */
 	uint64_t seen_mask;
-	uint32_t *actor_of_session;
 	const char **unmatched; /* virtualtransactions, sorted */
 	uint32_t unmatched_count;
 	uint32_t actor_count;
@@ -165,10 +164,6 @@ static void name_unmatched(struct rows *rows)
 static void name_actors(struct rows *rows)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
-	rows->actor_of_session =
-		arena_array(rows->build->scratch, snapshot->session_count, sizeof *rows->actor_of_session);
-	for (uint32_t i = 0; i < snapshot->session_count; i++)
-		rows->actor_of_session[i] = snapshot_leader(snapshot, i);
 	name_unmatched(rows);
 	rows->actor_count = snapshot->session_count + snapshot->prepared_count + rows->unmatched_count;
 }
@@ -177,10 +172,11 @@ static uint32_t actor_of_row(const struct rows *rows, const struct lock *row)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
 	if (row->session != SNAPSHOT_NO_INDEX)
-		return rows->actor_of_session[row->session];
+		return rows->build->leaders[row->session];
 	if (row->prepared != SNAPSHOT_NO_INDEX)
 		return snapshot->session_count + row->prepared;
 	const char *name = row_virtualtransaction(row);
+	ensure(rows->unmatched);
 	const char **found = bsearch(&name, rows->unmatched, rows->unmatched_count, sizeof name, compare_names);
 	return snapshot->session_count + snapshot->prepared_count + (uint32_t)(found - rows->unmatched);
 }
@@ -282,7 +278,7 @@ static struct graph_node node_of_actor(const struct rows *rows, uint32_t actor)
 		node.session = actor;
 	else if (actor - snapshot->session_count < snapshot->prepared_count)
 		node.prepared = actor - snapshot->session_count;
-	else
+	else if (rows->unmatched)
 		node.virtualtransaction = rows->unmatched[actor - snapshot->session_count - snapshot->prepared_count];
 	return node;
 }
@@ -302,7 +298,7 @@ static void add_nodes(struct rows *rows)
 			graph->nodes[rows->node_of_actor[i]] = node_of_actor(rows, i);
 	graph->session_node = arena_array(rows->build->arena, snapshot->session_count, sizeof *graph->session_node);
 	for (uint32_t i = 0; i < snapshot->session_count; i++)
-		graph->session_node[i] = rows->node_of_actor[rows->actor_of_session[i]];
+		graph->session_node[i] = rows->node_of_actor[rows->build->leaders[i]];
 }
 
 static void add_wait(struct rows *rows, uint32_t row_index, uint32_t proc)
@@ -310,6 +306,7 @@ static void add_wait(struct rows *rows, uint32_t row_index, uint32_t proc)
 	struct graph *graph = rows->build->graph;
 	const struct lock *row = &rows->build->snapshot->locks[row_index];
 	bool for_owner = row->tag.kind == LOCKTAG_TRANSACTIONID;
+	graph->nodes[graph->procs[proc].node].wait_count++;
 	graph->waits[graph->wait_count++] = (struct graph_wait){
 		.node = graph->procs[proc].node,
 		.lock = graph->procs[proc].lock,
@@ -328,7 +325,12 @@ static void add_share(struct rows *rows, const struct share *share)
 	struct graph *graph = rows->build->graph;
 	struct graph_lock *lock = &graph->locks[share->lock];
 	uint32_t proc = graph->proc_count++;
-	graph->procs[proc] = (struct graph_proc){ rows->node_of_actor[share->actor], share->lock, share->held };
+	graph->procs[proc] = (struct graph_proc){
+		.node = rows->node_of_actor[share->actor],
+		.lock = share->lock,
+		.held = share->held,
+		.wanted = share->wanted,
+	};
 	lock->proc_count++;
 	lock->holder_count += share->held != 0;
 	for (uint32_t i = 0; i < share->use_count; i++) {

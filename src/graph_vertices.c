@@ -91,7 +91,8 @@ static int64_t earliest_answer(const struct graph *graph, const struct graph_loc
 
 /*
  * graph_order_certain, for all pairs at once: one asked is certain behind all that are ahead and judged; one not asked,
- * but judged, is behind those ahead that were asked, unless it holds against them: then they name it anyway.
+ * but judged, is behind those ahead that were asked and wait but once, unless it holds against them: then they name it
+ * anyway.
  */
 static void draw_certain_queue(struct drawing *drawing, const struct graph_lock *lock)
 {
@@ -111,7 +112,7 @@ static void draw_certain_queue(struct drawing *drawing, const struct graph_lock 
 			add_edges_to_modes(drawing, wait->node, conflicts & (uint16_t)~held_against, asked);
 			extend_chain(drawing, wait, judged);
 		}
-		if (wait->asked)
+		if (wait->asked && graph->nodes[wait->node].wait_count == 1)
 			extend_chain(drawing, wait, asked);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
+#include "pglocktop/progress.h"
 #include "pglocktop/totals.h"
 
 #include <stdlib.h>
@@ -209,6 +210,24 @@ static json_t *session_blocks_value(const struct writer *writer, uint32_t sessio
 	return value;
 }
 
+static json_t *progress_value(const struct progress *progress)
+{
+	if (!progress)
+		return json_null();
+	struct progress_stage stage = progress_read(progress);
+	bool lockers = stage.waits && stage.lockers_total > 0;
+	json_t *value = json_object();
+	put(value, "command", text_value(stage.command));
+	put(value, "phase", text_value(stage.phase));
+	put(value, "relation", number_value(progress->relation != 0, progress->relation));
+	put(value, "done", number_value(stage.total > 0, stage.done));
+	put(value, "total", number_value(stage.total > 0, stage.total));
+	put(value, "lockers_done", number_value(lockers, stage.lockers_done));
+	put(value, "lockers_total", number_value(lockers, stage.lockers_total));
+	put(value, "locker", number_value(stage.locker != 0, stage.locker));
+	return value;
+}
+
 static json_t *deadlock_value(const struct writer *writer, uint32_t session)
 {
 	uint32_t node = writer->graph->session_node[session];
@@ -258,6 +277,7 @@ static json_t *session_value(struct writer *writer, uint32_t index)
 		return NULL;
 	json_t *value = json_object();
 	put_activity(session, value);
+	put(value, "progress", progress_value(session->progress));
 	put(value, "waits_for", wait_value(writer, index));
 	put_blockers(writer, index, value);
 	put(value, "blocks", session_blocks_value(writer, index));

@@ -205,6 +205,17 @@ void object_describe(const struct snapshot *snapshot, const struct locktag *tag,
 	add_unknown(tag, out);
 }
 
+void object_add_modes(uint16_t modes, struct strbuf *out)
+{
+	bool any = false;
+	for (int mode = LOCKMODE_ACCESS_SHARE; mode < LOCKMODE_SIREAD; mode++) {
+		if (!(modes & LOCKMODE_BIT(mode)))
+			continue;
+		strbuf_printf(out, "%s%s", any ? ", " : "", lockmode_short_name((enum lockmode)mode));
+		any = true;
+	}
+}
+
 const struct locktag *object_of_wait(const struct graph *graph, uint32_t wait)
 {
 	const struct graph_wait *waiter = &graph->waits[wait];

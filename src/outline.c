@@ -163,6 +163,12 @@ static void open_branch(struct budget *budget, uint32_t item, bool alike, uint32
 	resize_branch(budget, item, room);
 }
 
+/* Members of a deadlock are told apart, and a queue has an order. */
+static bool unites_alike(const struct forest_item *parent)
+{
+	return parent->kind == FOREST_SESSION || parent->kind == FOREST_PREPARED;
+}
+
 /* Opens what is open whatever the room: by the user, for those kept, small deadlocks. Parents come before children. */
 static void open_wanted(struct budget *budget)
 {
@@ -175,7 +181,7 @@ static void open_wanted(struct budget *budget)
 		if (small_cycle || is_unfolded(outlining, item->key))
 			open_branch(budget, i, false, UINT32_MAX);
 		else if (outlining->keeps_beneath[i])
-			open_branch(budget, i, true, 0);
+			open_branch(budget, i, unites_alike(item), 0);
 	}
 }
 
@@ -229,7 +235,7 @@ static bool unfold_item(struct budget *budget, uint32_t item, uint32_t room, boo
 	if (!branch && room < 2 && room < parent->child_count)
 		return false;
 	if (!branch)
-		branch = outlining->branches[item] = branch_new(outlining, item, parent->kind != FOREST_CYCLE);
+		branch = outlining->branches[item] = branch_new(outlining, item, unites_alike(parent));
 	uint32_t before = budget->lines;
 	room += branch->lines;
 	if (share && branch->count > room)

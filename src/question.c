@@ -18,7 +18,7 @@ static bool question_allowed(enum signal_verb verb, const struct frame *frame, u
 	const struct snapshot *snapshot = frame->snapshot;
 	const struct session *session = &snapshot->sessions[index];
 	int pid = session->id.pid;
-	uint32_t leader = snapshot_leader(snapshot, index);
+	uint32_t leader = snapshot->sessions[index].leader;
 	if (leader != index)
 		return err_set(err, "%d is a parallel worker of %d: choose that one", pid,
 			       snapshot->sessions[leader].id.pid);

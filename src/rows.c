@@ -296,6 +296,26 @@ bool rows_parse_prepared(const struct row_reader *reader, const struct row_field
 	return true;
 }
 
+/* ---- progress of maintenance commands ---- */
+
+bool rows_parse_progress(const struct row_field fields[static PROGRESS_COLUMN_COUNT], struct progress *progress,
+			 struct err *err)
+{
+	int32_t kind;
+	*progress = (struct progress){ .pid = 0 };
+	if (!rows_take_int32(fields[PROGRESS_COLUMN_KIND], "kind of progress", &kind, err) ||
+	    !rows_take_int32(fields[PROGRESS_COLUMN_PID], "pid", &progress->pid, err) ||
+	    !rows_take_optional_oid(fields[PROGRESS_COLUMN_RELID], "relid", &progress->relation, err))
+		return false;
+	if (kind < 0 || kind >= PROGRESS_KIND_COUNT)
+		return err_set(err, "the server's answer has a kind of progress that is none");
+	progress->kind = (enum progress_kind)kind;
+	for (int i = 0; i < PROGRESS_PARAMS; i++)
+		if (!rows_take_optional_int64(fields[PROGRESS_COLUMN_PARAM1 + i], "param", &progress->params[i], err))
+			return false;
+	return true;
+}
+
 /* ---- answers of pg_blocking_pids() ---- */
 
 static int compare_pids(const void *left, const void *right)

@@ -78,6 +78,14 @@ enum prepared_column {
 	PREPARED_COLUMN_COUNT
 };
 
+enum progress_column {
+	PROGRESS_COLUMN_KIND, /* enum progress_kind */
+	PROGRESS_COLUMN_PID,
+	PROGRESS_COLUMN_RELID,
+	PROGRESS_COLUMN_PARAM1,
+	PROGRESS_COLUMN_COUNT = PROGRESS_COLUMN_PARAM1 + PROGRESS_PARAMS
+};
+
 /* One row of pg_stat_get_activity(); names and `may` are left to the caller. */
 bool rows_parse_session(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMN_COUNT],
 			struct session *session, struct err *err) MUST_CHECK;
@@ -89,6 +97,10 @@ bool rows_parse_lock(const struct row_reader *reader, const struct row_field fie
 /* One row of pg_prepared_xact(). */
 bool rows_parse_prepared(const struct row_reader *reader, const struct row_field fields[static PREPARED_COLUMN_COUNT],
 			 struct prepared *prepared, struct err *err) MUST_CHECK;
+
+/* One row of pg_stat_get_progress_info(), with the kind of command before it. */
+bool rows_parse_progress(const struct row_field fields[static PROGRESS_COLUMN_COUNT], struct progress *progress,
+			 struct err *err) MUST_CHECK;
 
 /* A pid and what pg_blocking_pids() says of it, an int4[]: sorted, each pid once. */
 bool rows_parse_answer(struct arena *arena, const struct row_field fields[static 2], struct queue_answer *answer,

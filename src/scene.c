@@ -26,25 +26,33 @@ static int64_t session_age(const struct snapshot *snapshot, const struct session
 	return WHEN_NONE;
 }
 
+/* Whether a filter or a search has found the session or prepared transaction of an item that has a node. */
+static bool item_is_in(const struct forest *forest, const struct forest_item *item, const bool *sessions,
+		       const bool *prepared)
+{
+	uint32_t session = forest_session(forest, (uint32_t)(item - forest->items));
+	uint32_t index = forest->frame->graph->nodes[item->node].prepared;
+	if (session != SNAPSHOT_NO_INDEX)
+		return sessions[session];
+	return index != SNAPSHOT_NO_INDEX && prepared[index];
+}
+
+/* Who holds an object counts by the longest wait for it. */
+static int64_t longest_of(const struct scene *scene, const struct forest_item *item)
+{
+	if (item->holder != GRAPH_NONE)
+		return scene->forest->items[item->parent].behind;
+	return item->behind > item->wait ? item->behind : item->wait;
+}
+
 static bool item_matches(const struct scene *scene, const struct state *state, const struct filter_run *filter,
 			 const struct forest_item *item)
 {
 	if (item->node == GRAPH_NONE)
 		return false;
-	const struct graph_node *node = &scene->frame->graph->nodes[item->node];
-	if (filter) {
-		bool matched = node->session != SNAPSHOT_NO_INDEX    ? filter->sessions[node->session]
-			       : node->prepared != SNAPSHOT_NO_INDEX ? filter->prepared[node->prepared]
-								     : false;
-		if (!matched)
-			return false;
-	}
-	if (state->minimum_age > 0) {
-		int64_t longest = item->behind > item->wait ? item->behind : item->wait;
-		if (longest < state->minimum_age)
-			return false;
-	}
-	return true;
+	if (filter && !item_is_in(scene->forest, item, filter->sessions, filter->prepared))
+		return false;
+	return state->minimum_age <= 0 || longest_of(scene, item) >= state->minimum_age;
 }
 
 static const bool *scene_match_items(struct scene *scene, const struct state *state, const struct filter_run *filter)
@@ -69,7 +77,7 @@ static struct row_key *scene_keep(struct scene *scene, const struct state *state
 	const struct forest *forest = scene->forest;
 	struct row_key *keep = scene_array(scene, (size_t)forest->count + 1, sizeof *keep);
 	uint32_t kept = 0;
-	keep[kept++] = state->lists[VIEW_TREE].cursor;
+	keep[kept++] = state->lists[state->view].cursor;
 	for (uint32_t i = 0; i < forest->count; i++) {
 		const struct forest_item *item = &forest->items[i];
 		if (scene_item_is_found(scene, i) || (matched && matched[i]))
@@ -88,8 +96,9 @@ static struct row_key alike_key(const struct forest *forest, const struct outlin
 	const struct session *session = &frame->snapshot->sessions[index];
 	uint64_t query = session->has_query_id ? (uint64_t)session->query_id
 					       : query_fingerprint(session->query ? session->query : "");
-	return (struct row_key){ SCENE_KEY_ALIKE, forest->items[line->item].key.pid,
-				 (int64_t)(query ^ (uint64_t)session->state) };
+	return (struct row_key){ .kind = SCENE_KEY_ALIKE,
+				 .pid = forest->items[line->item].key.pid,
+				 .start = (int64_t)(query ^ (uint64_t)session->state) };
 }
 
 static struct row_key line_key(const struct forest *forest, const struct outline_line *line)
@@ -106,7 +115,7 @@ static struct row_key line_key(const struct forest *forest, const struct outline
 	case LINE_BRIEF:
 		break;
 	}
-	return (struct row_key){ SCENE_KEY_BRIEF, 0, 0 };
+	return (struct row_key){ .kind = SCENE_KEY_BRIEF };
 }
 
 static void scene_add_line(struct scene *scene, enum scene_line_kind kind, uint32_t index, struct row_key key)
@@ -114,11 +123,15 @@ static void scene_add_line(struct scene *scene, enum scene_line_kind kind, uint3
 	scene->lines[scene->line_count++] = (struct scene_line){ kind, index, key };
 }
 
-/* A ghost of one who left the tree is not shown when it is back. */
+/* A ghost of one who left the tree, or an object's queue, is not shown when it is back. */
 static bool ghost_shows(const struct scene *scene, const struct ghost *ghost)
 {
-	return ghost->kind != GHOST_LEFT || ghost->key.kind != FOREST_SESSION ||
-	       graph_find_pid(scene->frame->graph, ghost->key.pid) == GRAPH_NONE;
+	const struct graph *graph = scene->frame->graph;
+	if (ghost->kind != GHOST_LEFT || ghost->key.kind != FOREST_SESSION)
+		return true;
+	if (ghost->key.part != FOREST_WHOLE)
+		return !forest_has_place(graph, ghost->key);
+	return graph_find_pid(graph, ghost->key.pid) == GRAPH_NONE;
 }
 
 /* Where in the list ghosts are about to be put. */
@@ -146,7 +159,8 @@ int64_t scene_brief_wait(const struct state *state)
 	return state->status.interval < WHEN_SECOND ? state->status.interval : WHEN_SECOND;
 }
 
-static void scene_make_tree(struct scene *scene, struct state *state, const struct filter_run *filter)
+/* The tree, or the objects. */
+static void scene_make_forest(struct scene *scene, struct state *state, const struct filter_run *filter)
 {
 	struct outline_options options = {
 		.folds = state->folds,
@@ -156,7 +170,9 @@ static void scene_make_tree(struct scene *scene, struct state *state, const stru
 	};
 	uint32_t ghosts = state->ghosts.count;
 	options.height = scene->list_height > ghosts ? scene->list_height - ghosts : 1;
-	scene->forest = forest_new(scene->frame, state->lists[VIEW_TREE].order, &scene->arena);
+	struct forest_order order = state->lists[state->view].order;
+	scene->forest = state->view == VIEW_OBJECTS ? forest_new_objects(scene->frame, order, &scene->arena)
+						    : forest_new(scene->frame, order, &scene->arena);
 	options.matched = scene_match_items(scene, state, filter);
 	options.keep = scene_keep(scene, state, options.matched, &options.keep_count);
 	scene->outline = outline_new(scene->forest, &options, &scene->arena);
@@ -251,7 +267,7 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	scene->lines = scene_array(scene, (size_t)count + state->ghosts.count, sizeof *scene->lines);
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		struct row_key key = { FOREST_SESSION, keys[i].pid, keys[i].start };
+		struct row_key key = { .kind = FOREST_SESSION, .pid = keys[i].pid, .start = keys[i].start };
 		scene_add_ghosts(scene, state, &next, BEFORE_A_ROOT);
 		scene_add_line(scene, SCENE_SESSION, keys[i].session, key);
 	}
@@ -328,10 +344,10 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	scene->totals = totals_of(frame);
 	scene->given_up = matches->filter ? matches->filter->given_up : 0;
 	scene_take_found(scene, matches->search);
-	if (state->view == VIEW_TREE)
-		scene_make_tree(scene, state, matches->filter);
-	else
+	if (state->view == VIEW_SESSIONS)
 		scene_make_sessions(scene, state, matches->filter);
+	else
+		scene_make_forest(scene, state, matches->filter);
 	scene_place_cursor(scene, &state->lists[state->view]);
 	return scene;
 }
@@ -364,19 +380,14 @@ uint32_t scene_session_at(const struct scene *scene, uint32_t line)
 	if (scene->lines[line].kind == SCENE_SESSION)
 		return scene->lines[line].index;
 	uint32_t item = scene_item_at(scene, line);
-	if (item == FOREST_NONE || scene->forest->items[item].node == GRAPH_NONE)
-		return SNAPSHOT_NO_INDEX;
-	return scene->frame->graph->nodes[scene->forest->items[item].node].session;
+	return item == FOREST_NONE ? SNAPSHOT_NO_INDEX : forest_session(scene->forest, item);
 }
 
 bool scene_item_is_found(const struct scene *scene, uint32_t item)
 {
 	if (!scene->found || scene->forest->items[item].node == GRAPH_NONE)
 		return false;
-	const struct graph_node *node = &scene->frame->graph->nodes[scene->forest->items[item].node];
-	if (node->session != SNAPSHOT_NO_INDEX)
-		return scene->found[node->session];
-	return node->prepared != SNAPSHOT_NO_INDEX && scene->found_prepared[node->prepared];
+	return item_is_in(scene->forest, &scene->forest->items[item], scene->found, scene->found_prepared);
 }
 
 bool scene_line_is_found(const struct scene *scene, uint32_t line)

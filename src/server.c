@@ -22,7 +22,7 @@ const struct server_limits server_limits_default = {
 	.watch = 3 * WHEN_SECOND,
 	.names = 50 * MILLISECOND,
 	.names_once = WHEN_SECOND,
-	.settle_once = 100 * MILLISECOND,
+	.settle_once = 500 * MILLISECOND,
 	.settle_all = 2 * WHEN_SECOND,
 };
 

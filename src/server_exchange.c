@@ -104,10 +104,17 @@ static void add_prepare(struct server *server, const struct query *query)
 	item->prepares = true;
 }
 
+static bool begins_group(const struct exchange *exchange)
+{
+	return exchange->count == 0 || exchange->items[exchange->count - 1].syncs;
+}
+
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context)
 {
 	const struct query *query = query_find(id, server->version);
+	if (server->facts.pooled && begins_group(&server->exchange))
+		exchange_add_text(server, "set_config", query_local_settings());
 	if (!server->prepared[id])
 		add_prepare(server, query);
 	ensure((params ? params->count : 0) == query->param_count);
@@ -170,6 +177,15 @@ static void handle_row(struct exchange_item *item, const PGresult *result)
 	item->failed = !item->handle(item->context, fields, &item->err);
 }
 
+/*
+ * Statements are prepared once a connection, under names of this program's own. Where one is not there, or is there
+ * already, a pooler has given us a backend that others have used.
+ */
+static bool is_pooler_s(const char *sqlstate)
+{
+	return sqlstate && (strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0);
+}
+
 static void handle_error(struct exchange_item *item, const PGresult *result)
 {
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -178,7 +194,9 @@ static void handle_error(struct exchange_item *item, const PGresult *result)
 	if (item->failed)
 		return; /* the first error tells why */
 	item->failed = true;
-	if (message)
+	if (is_pooler_s(sqlstate))
+		err_set(&item->err, "through a pooler: connect to the server itself");
+	else if (message)
 		err_set(&item->err, "%s%s%s", message, detail ? ": " : "", detail ? detail : "");
 	else
 		server_connection_error(PQresultErrorMessage(result), &item->err);

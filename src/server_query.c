@@ -22,6 +22,26 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
 	" backend_xmin, " query_id ", query from pg_catalog.pg_stat_get_activity(null)"
 
+/* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
+#define PROGRESS(kind, command, last_params)                                                                           \
+	"select " kind ", p.pid, p.relid, p.param1, p.param2, p.param3, p.param4, p.param5, p.param6, p.param7,"       \
+	" p.param8, p.param9, p.param10, " last_params " from pg_catalog.pg_stat_get_progress_info('" command "') p"   \
+	" where p.param1 is not null"
+
+#define NO_MORE_PARAMS                                                                                                 \
+	"0::pg_catalog.int8, 0::pg_catalog.int8, 0::pg_catalog.int8, 0::pg_catalog.int8, 0::pg_catalog.int8, "         \
+	"0::pg_catalog.int8, 0::pg_catalog.int8"
+#define MORE_PARAMS "p.param11, p.param12, p.param13, p.param14, p.param15, p.param16, p.param17"
+
+/* By enum progress_kind. */
+#define PROGRESS_12                                                                                                    \
+	PROGRESS("0", "VACUUM", MORE_PARAMS)                                                                           \
+	" union all " PROGRESS("2", "CLUSTER", MORE_PARAMS) " union all " PROGRESS("3", "CREATE INDEX", MORE_PARAMS)
+#define PROGRESS_13                                                                                                    \
+	PROGRESS_12 " union all " PROGRESS("1", "ANALYZE", MORE_PARAMS) " union all " PROGRESS("4", "BASEBACKUP",      \
+											       MORE_PARAMS)
+#define PROGRESS_14 PROGRESS_13 " union all " PROGRESS("5", "COPY", MORE_PARAMS)
+
 /* The server checks the identity, and that the time is not over, in the very statement that signals. */
 #define GUARDED(function, last)                                                                                        \
 	"select " function "(a.pid) from pg_catalog.pg_stat_get_activity($1) a where a.pid operator(pg_catalog.=) $1"  \
@@ -98,6 +118,10 @@ static const struct query queries[] = {
 	  0,
 	  { 0 },
 	  "select transaction, gid, prepared, ownerid, dbid from pg_catalog.pg_prepared_xact()" },
+	{ QUERY_PROGRESS, 0, V12, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS("0", "VACUUM", NO_MORE_PARAMS) },
+	{ QUERY_PROGRESS, V12, V13, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_12 },
+	{ QUERY_PROGRESS, V13, V14, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_13 },
+	{ QUERY_PROGRESS, V14, 0, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_14 },
 	{ QUERY_TAIL,
 	  0,
 	  0,
@@ -313,6 +337,13 @@ const char *query_setting(unsigned index, int version)
 		if (version >= settings[i].since && index-- == 0)
 			return settings[i].text;
 	return NULL;
+}
+
+const char *query_local_settings(void)
+{
+	return "select pg_catalog.set_config('search_path', '', true),"
+	       " pg_catalog.set_config('lock_timeout', '250ms', true),"
+	       " pg_catalog.set_config('statement_timeout', '5s', true)";
 }
 
 /* ---- parameters ---- */

@@ -19,6 +19,7 @@ enum query_id {
 	QUERY_LOCKS,
 	QUERY_ACTIVITY,
 	QUERY_PREPARED,
+	QUERY_PROGRESS,
 	QUERY_TAIL,
 	/* a signal */
 	QUERY_CANCEL,
@@ -58,6 +59,9 @@ const struct query *query_find(enum query_id id, int version);
 
 /* What is SET once a connection; NULL ends the list: calls with index 0, 1, 2 … */
 const char *query_setting(unsigned index, int version);
+
+/* What stands in its place where others use the connection, too: it holds for one transaction. */
+const char *query_local_settings(void);
 
 /* Parameters in binary; the bytes live here or in the given arena. */
 struct query_params {

@@ -9,20 +9,29 @@ enum { LIVE_QUESTIONS = 64 };
 struct wait_key {
 	int32_t pid;
 	enum lockmode mode;
-	uint64_t tag; /* its hash */
+	uint64_t tag, transaction; /* their hashes */
 	int64_t waitstart, query_start, backend_start;
 };
 
 static bool same_wait(const struct wait_key *a, const struct wait_key *b)
 {
-	return a->pid == b->pid && a->mode == b->mode && a->tag == b->tag && a->waitstart == b->waitstart &&
-	       a->query_start == b->query_start && a->backend_start == b->backend_start;
+	return a->pid == b->pid && a->mode == b->mode && a->tag == b->tag && a->transaction == b->transaction &&
+	       a->waitstart == b->waitstart && a->query_start == b->query_start && a->backend_start == b->backend_start;
 }
 
 static int compare_pids(const void *left, const void *right)
 {
 	int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
 	return (a > b) - (a < b);
+}
+
+/* FNV-1a */
+static uint64_t hash_text(const char *text)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return hash;
 }
 
 static struct wait_key key_of_row(const struct snapshot *snapshot, const struct lock *lock)
@@ -32,6 +41,7 @@ static struct wait_key key_of_row(const struct snapshot *snapshot, const struct 
 		.pid = lock->pid,
 		.mode = lock->mode,
 		.tag = locktag_hash(&lock->tag),
+		.transaction = hash_text(lock->virtualtransaction),
 		.waitstart = lock->waitstart,
 		.query_start = session->query_start,
 		.backend_start = session->id.backend_start,

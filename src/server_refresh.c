@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 5 };
+enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8 };
 
 /* Of the last scans' server time, for questions about the order of queues. */
 #define QUESTIONS_SHARE 0.1
@@ -80,6 +80,16 @@ static bool handle_prepared(void *context, const struct row_field *fields, struc
 	return true;
 }
 
+static bool handle_progress(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct progress progress;
+	if (!rows_parse_progress(fields, &progress, err))
+		return false;
+	snapshot_add_progress(scan->frame->snapshot, &progress);
+	return true;
+}
+
 static bool handle_tail(void *context, const struct row_field *fields, struct err *err)
 {
 	struct scan *scan = context;
@@ -113,6 +123,7 @@ static void ask(struct server *server, struct scan *scan)
 	exchange_add_query(server, QUERY_LOCKS, &locks, handle_lock, scan);
 	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
 	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
+	exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, scan);
 	query_add_oid_array(&tail, databases, count, scan->reader.arena);
 	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, scan);
 	exchange_sync(server);
@@ -160,12 +171,15 @@ static void fill_server(struct scan *scan)
 		info->replay_lag = when_age(scan->tail_at, scan->replayed_at);
 }
 
-/* Behind a pooler the backend, and even the server, may be another one at each reading. */
+/*
+ * Behind a pooler the backend, and even the server, may be another one at each reading; and its protocol's key names
+ * none of them.
+ */
 static void note_backend(struct scan *scan)
 {
 	struct server *server = scan->server;
 	struct server_facts *facts = &server->facts;
-	if (facts->own_pid != 0 && facts->own_pid != scan->own_pid)
+	if ((facts->own_pid != 0 && facts->own_pid != scan->own_pid) || PQbackendPID(server->conn) != scan->own_pid)
 		facts->pooled = true;
 	facts->own_pid = scan->own_pid;
 	if (facts->started_at != scan->frame->snapshot->server.started_at) {

@@ -88,11 +88,38 @@ static bool run_first_statement(struct server *server)
 	return end == EXCHANGE_DONE && !failed;
 }
 
+/* ---- whose backend it is ---- */
+
+static bool handle_pid(void *context, const struct row_field *fields, struct err *err)
+{
+	struct warm_up *warm = context;
+	int32_t pid;
+	if (!rows_take_int32(fields[0], "pg_backend_pid", &pid, err))
+		return false;
+	warm->facts.pooled = pid != PQbackendPID(warm->server->conn);
+	return true;
+}
+
+/* Before anything is SET: a pooler may hand the backend on to others, with all that was set in it. */
+static enum exchange_end find_pooler(struct server *server, struct warm_up *warm)
+{
+	exchange_begin(server);
+	server->exchange.guarded = true;
+	exchange_add_text(server, "lock_timeout", "set local lock_timeout = '250ms'");
+	exchange_add_query(server, QUERY_HEAD, NULL, handle_pid, warm);
+	exchange_sync(server);
+	enum exchange_end end = exchange_wait(server, INT64_MAX);
+	server->facts.pooled = warm->facts.pooled;
+	return end;
+}
+
 /* ---- settings, preparing, warming ---- */
 
 static void add_settings(struct server *server)
 {
 	const char *sql;
+	if (server->facts.pooled)
+		return;
 	for (unsigned i = 0; (sql = query_setting(i, server->version)); i++) {
 		exchange_add_text(server, sql, sql);
 		exchange_sync(server);
@@ -121,6 +148,7 @@ static void add_refresh(struct server *server)
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
+	add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
 	add_query(server, QUERY_TAIL, &tail, NULL, NULL);
 	arena_release(&arena);
 }
@@ -190,10 +218,13 @@ static bool warm_statements(struct server *server, struct warm_up *warm)
 {
 	int64_t deadline = deadline_of_stage(server);
 	for (;;) {
-		if (warm_once(server, warm) != EXCHANGE_DONE)
+		if (find_pooler(server, warm) != EXCHANGE_DONE)
+			return false;
+		const struct exchange_item *failed = find_failure(&server->exchange);
+		if (!failed && warm_once(server, warm) != EXCHANGE_DONE)
 			return false;
 		signal_refuse_all(server, "the connection is not ready");
-		const struct exchange_item *failed = find_failure(&server->exchange);
+		failed = find_failure(&server->exchange);
 		if (!failed)
 			return true;
 		if (!wait_to_warm(server, failed, deadline))

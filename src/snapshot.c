@@ -1,5 +1,7 @@
 #include "pglocktop/snapshot.h"
 
+#include "snapshot_group.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,7 @@
 /* While it is being built: the capacities behind the arrays. */
 struct snapshot_builder {
 	struct snapshot snapshot; /* first: a snapshot pointer is a pointer to its builder */
-	size_t session_capacity, lock_capacity, prepared_capacity;
+	size_t session_capacity, lock_capacity, prepared_capacity, progress_capacity;
 };
 
 struct snapshot *snapshot_new(struct arena *arena)
@@ -65,6 +67,14 @@ void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *pre
 	snapshot->prepared = grow(snapshot, snapshot->prepared, &builder->prepared_capacity, snapshot->prepared_count,
 				  sizeof *prepared);
 	snapshot->prepared[snapshot->prepared_count++] = *prepared;
+}
+
+void snapshot_add_progress(struct snapshot *snapshot, const struct progress *progress)
+{
+	struct snapshot_builder *builder = (struct snapshot_builder *)snapshot;
+	snapshot->progress = grow(snapshot, snapshot->progress, &builder->progress_capacity, snapshot->progress_count,
+				  sizeof *progress);
+	snapshot->progress[snapshot->progress_count++] = *progress;
 }
 
 static int compare_int64(int64_t a, int64_t b)
@@ -239,6 +249,23 @@ static uint32_t collect_owners(struct snapshot *snapshot, struct vxid_owner *own
 	return count;
 }
 
+static int compare_progress(const void *left, const void *right)
+{
+	const struct progress *a = left, *b = right;
+	return compare_int64(a->pid, b->pid);
+}
+
+/* A process runs one such command at a time. */
+static void connect_progress(struct snapshot *snapshot)
+{
+	sort(snapshot->progress, snapshot->progress_count, sizeof *snapshot->progress, compare_progress);
+	for (uint32_t i = 0; i < snapshot->progress_count; i++) {
+		uint32_t session = snapshot_find_pid(snapshot, snapshot->progress[i].pid);
+		if (session != SNAPSHOT_NO_INDEX)
+			snapshot->sessions[session].progress = &snapshot->progress[i];
+	}
+}
+
 static void connect_prepared(struct snapshot *snapshot)
 {
 	sort(snapshot->prepared, snapshot->prepared_count, sizeof *snapshot->prepared, compare_prepared);
@@ -265,7 +292,9 @@ void snapshot_finish(struct snapshot *snapshot)
 		add_unlisted(snapshot, unlisted);
 		connect_sessions(snapshot);
 	}
+	snapshot_find_groups(snapshot);
 	connect_prepared(snapshot);
+	connect_progress(snapshot);
 }
 
 uint32_t snapshot_find(const struct snapshot *snapshot, struct identity id)
@@ -289,14 +318,4 @@ const struct relation_name *snapshot_find_relation(const struct snapshot *snapsh
 	if (snapshot->relation_count == 0)
 		return NULL;
 	return bsearch(&key, snapshot->relations, snapshot->relation_count, sizeof key, compare_relations);
-}
-
-uint32_t snapshot_leader(const struct snapshot *snapshot, uint32_t session)
-{
-	const struct session *worker = &snapshot->sessions[session];
-	/* From 16 on leader_pid is set for apply workers, too, which are in no lock group. */
-	if (worker->leader_pid == 0 || !worker->backend_type || strcmp(worker->backend_type, "parallel worker") != 0)
-		return session;
-	uint32_t leader = snapshot_find_pid(snapshot, worker->leader_pid);
-	return leader == SNAPSHOT_NO_INDEX ? session : leader;
 }

@@ -110,6 +110,14 @@ static bool cycle_lives(const struct noting *noting, const struct graph_cycle *c
 	return false;
 }
 
+/* Whether the new frame has a row for it in the view that is shown. */
+static bool has_row(const struct noting *noting, struct row_key key)
+{
+	if (key.part != FOREST_WHOLE)
+		return forest_has_place(noting->frame->graph, key);
+	return noting->state->view == VIEW_SESSIONS || session_in_tree(noting->frame, key);
+}
+
 /* It is shown among the members of a deadlock that is over. */
 static bool is_past_member(const struct noting *noting, uint32_t item)
 {
@@ -117,6 +125,13 @@ static bool is_past_member(const struct noting *noting, uint32_t item)
 		return false;
 	const struct forest_item *at = &noting->old->forest->items[item];
 	return at->kind != FOREST_CYCLE && at->cycle != GRAPH_NONE && noting->cycle_over[at->cycle];
+}
+
+/* Where each view says what a session does. */
+static void ghost_set_fate(struct ghost *ghost, const char *text)
+{
+	ghost_set_cell(ghost, COLUMN_STATE, text);
+	ghost_set_cell(ghost, COLUMN_WHY, text);
 }
 
 /* The session of a line has ended, or the cursor's left the list: its line stays for a while. */
@@ -128,8 +143,7 @@ static void note_line(const struct noting *noting, uint32_t line)
 	uint32_t item = scene_item_at(old, line);
 	bool chosen = line == old->cursor && state->lists[state->view].touched;
 	bool ended = session_ended(noting->frame, key);
-	bool left = chosen && state->view == VIEW_TREE && key.kind == FOREST_SESSION &&
-		    !session_in_tree(noting->frame, key);
+	bool left = chosen && key.kind == FOREST_SESSION && !has_row(noting, key);
 	if ((!ended && !left) || old->lines[line].kind == SCENE_GHOST || is_past_member(noting, item))
 		return;
 	struct column_row row = item != FOREST_NONE ? column_row_of_item(old->forest, item)
@@ -143,7 +157,7 @@ static void note_line(const struct noting *noting, uint32_t line)
 	}
 	ghost_take_cells(ghost, &row, state->ascii);
 	bool waited = item != FOREST_NONE && old->forest->items[item].wait != WHEN_NONE;
-	ghost_set_cell(ghost, COLUMN_STATE, ended ? "has ended" : waited ? "waits no more" : "blocks no more");
+	ghost_set_fate(ghost, ended ? "has ended" : waited ? "waits no more" : "blocks no more");
 }
 
 /* Those on screen. */
@@ -164,7 +178,7 @@ static void note_ends(const struct noting *noting)
 			continue;
 		ghost->kind = GHOST_ENDED;
 		ghost->until = noting->now + ENDED_TIME;
-		ghost_set_cell(ghost, COLUMN_STATE, "has ended");
+		ghost_set_fate(ghost, "has ended");
 	}
 }
 
@@ -197,7 +211,7 @@ static void note_member(const struct noting *noting, uint32_t item, uint32_t lin
 {
 	const struct forest_item *member = &noting->old->forest->items[item];
 	struct column_row row = column_row_of_item(noting->old->forest, item);
-	struct row_key key = { SCENE_KEY_PAST, member->key.pid, member->key.start };
+	struct row_key key = { .kind = SCENE_KEY_PAST, .pid = member->key.pid, .start = member->key.start };
 	ghosts_remove_key(&noting->state->ghosts, key);
 	struct ghost *ghost = ghosts_add(&noting->state->ghosts, GHOST_MEMBER, key, line);
 	ghost->until = noting->now + CYCLE_TIME;
@@ -217,7 +231,7 @@ static void note_cycle(const struct noting *noting, uint32_t item, uint32_t line
 	const struct forest_item *head = &forest->items[item];
 	const struct graph_cycle *cycle = &noting->old->frame->graph->cycles[head->cycle];
 	char text[160], clock[WHEN_TEXT_SIZE];
-	struct row_key key = { SCENE_KEY_PAST_HEAD, head->key.pid, head->key.start };
+	struct row_key key = { .kind = SCENE_KEY_PAST_HEAD, .pid = head->key.pid, .start = head->key.start };
 	ghosts_remove_key(&noting->state->ghosts, key);
 	struct ghost *ghost = ghosts_add(&noting->state->ghosts, GHOST_CYCLE, key, line);
 	ghost->until = noting->now + CYCLE_TIME;
@@ -268,6 +282,7 @@ static void state_forget_server(struct state *state, int64_t now)
 		state->lists[view].touched = state->lists[view].keeps_line = false;
 	}
 	state->details = false;
+	state->way_back.key = ROW_KEY_NONE;
 	state->past = (struct past){ .slices = { { .known = false } } };
 	state->last_block = (struct last_block){ .ended = WHEN_NONE };
 	state_say(state, MESSAGE_NEWS, now,

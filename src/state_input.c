@@ -205,9 +205,12 @@ static void copy_key(struct state *state, const struct scene *scene, uint32_t ke
 		copy_query_or_pid(state, scene, key, now);
 	} else if (key == 's') {
 		copy_signal_sql(state, scene, now);
+	} else if (key == 't' && !scene->forest) {
+		state_say(state, MESSAGE_ERROR, now, "there is no tree in this view: nothing copied");
 	} else if (key == 't') {
 		state_effect(state, EFFECT_COPY_TREE, NULL);
-		state_say(state, MESSAGE_NEWS, now, "copied the tree, without the texts of queries");
+		state_say(state, MESSAGE_NEWS, now, "copied the %s, without the texts of queries",
+			  scene->forest->of_objects ? "objects" : "tree");
 	}
 }
 
@@ -280,6 +283,12 @@ static void act_on_view(struct state *state, const struct scene *scene, enum act
 		break;
 	case ACTION_SESSIONS:
 		state_set_view(state, VIEW_SESSIONS);
+		break;
+	case ACTION_OBJECTS:
+		state_set_view(state, VIEW_OBJECTS);
+		break;
+	case ACTION_OBJECT:
+		state_go_to_object(state, scene, now);
 		break;
 	case ACTION_NEXT_VIEW:
 		state_set_view(state, (state->view + 1) % VIEW_COUNT);

@@ -67,11 +67,23 @@ static void cursor_to_key(struct state *state, const struct scene *scene, struct
 	state->sought = true;
 }
 
+static void say_not_listed(struct state *state, int64_t now)
+{
+	struct row_key key = state_list(state)->cursor;
+	if (key.kind == FOREST_SESSION)
+		state_say(state, MESSAGE_NEWS, now, "%d is not listed%s", (int)key.pid,
+			  state->view == VIEW_SESSIONS
+				  ? ": a filter, the age or i leaves it out"
+				  : ": a filter or the age leaves it out, or it no longer waits or blocks");
+	else
+		state_say(state, MESSAGE_NEWS, now,
+			  "it is not listed: a filter or the age leaves it out, or it is over");
+}
+
 void state_check_sought(struct state *state, const struct scene *scene, int64_t now)
 {
 	if (state->sought && scene->cursor == SNAPSHOT_NO_INDEX)
-		state_say(state, MESSAGE_NEWS, now, "%d is not listed: a filter, the age or i leaves it out",
-			  (int)state_list(state)->cursor.pid);
+		say_not_listed(state, now);
 	state->sought = false;
 }
 
@@ -110,7 +122,7 @@ static void fold_item(struct state *state, const struct scene *scene, uint32_t i
 
 void state_fold_here(struct state *state, const struct scene *scene, enum action action)
 {
-	if (state->view != VIEW_TREE)
+	if (!scene->forest)
 		return;
 	state_rearrange(state);
 	if (action == ACTION_UNFOLD_ALL) {
@@ -140,16 +152,81 @@ static uint32_t cursor_item(const struct scene *scene)
 	return scene->cursor == SNAPSHOT_NO_INDEX || !scene->forest ? FOREST_NONE : scene_item_at(scene, scene->cursor);
 }
 
+/* Whom a node waits for in the end; in a deadlock the first that is part of it. */
+static uint32_t root_of_node(const struct graph *graph, uint32_t node)
+{
+	while (graph->nodes[node].principal != GRAPH_NONE && graph->nodes[node].cycle == GRAPH_NONE)
+		node = graph->nodes[node].principal;
+	return node;
+}
+
 void state_go_to_root(struct state *state, const struct scene *scene, int64_t now)
 {
+	const struct forest *forest = scene->forest;
 	uint32_t item = cursor_item(scene);
-	if (item == FOREST_NONE) {
+	bool of_objects = forest && forest->of_objects;
+	if (item == FOREST_NONE || (of_objects && forest->items[item].kind == FOREST_OBJECT)) {
 		state_say(state, MESSAGE_NEWS, now, "no session of the tree is selected");
 		return;
 	}
-	while (scene->forest->items[item].parent != FOREST_NONE)
-		item = scene->forest->items[item].parent;
+	if (of_objects)
+		item = forest->node_item[root_of_node(scene->frame->graph, forest->items[item].node)];
+	while (!of_objects && forest->items[item].parent != FOREST_NONE)
+		item = forest->items[item].parent;
 	cursor_to_item(state, scene, item);
+}
+
+/* The graph's lock that a row is about: of a session the one it waits for, else the one that most want of it. */
+static uint32_t lock_of_line(const struct scene *scene, uint32_t line)
+{
+	const struct graph *graph = scene->frame->graph;
+	uint32_t item = cursor_item(scene), session = scene_session_at(scene, line), node = GRAPH_NONE;
+	if (item != FOREST_NONE && scene->forest->items[item].lock != GRAPH_NONE)
+		return scene->forest->items[item].lock;
+	if (item != FOREST_NONE)
+		node = scene->forest->items[item].node;
+	else if (session != SNAPSHOT_NO_INDEX)
+		node = graph->session_node[session];
+	if (node == GRAPH_NONE)
+		return GRAPH_NONE;
+	const struct graph_node *of = &graph->nodes[node];
+	return of->principal_wait != GRAPH_NONE ? graph->waits[of->principal_wait].lock : of->heads;
+}
+
+static void go_back(struct state *state, const struct scene *scene, int64_t now)
+{
+	struct way_back back = state->way_back;
+	if (back.key.kind == ROW_KEY_NONE.kind) {
+		state_say(state, MESSAGE_NEWS, now, "o goes back to the session that one came from: choose a session");
+		return;
+	}
+	state->way_back.key = ROW_KEY_NONE;
+	state_set_view(state, back.view);
+	cursor_to_key(state, scene, back.key);
+}
+
+void state_go_to_object(struct state *state, const struct scene *scene, int64_t now)
+{
+	uint32_t item = cursor_item(scene);
+	if (scene->cursor == SNAPSHOT_NO_INDEX || scene->lines[scene->cursor].kind == SCENE_GHOST) {
+		state_say(state, MESSAGE_NEWS, now, "no session is selected");
+		return;
+	}
+	if (item != FOREST_NONE && scene->forest->items[item].kind == FOREST_OBJECT) {
+		go_back(state, scene, now);
+		return;
+	}
+	uint32_t lock = lock_of_line(scene, scene->cursor);
+	if (lock == GRAPH_NONE) {
+		state_say(state, MESSAGE_NEWS, now,
+			  scene_cursor_session(scene) == SNAPSHOT_NO_INDEX
+				  ? "no session is selected"
+				  : "it neither waits for a lock nor holds one that is waited for");
+		return;
+	}
+	state->way_back = (struct way_back){ state->view, scene->lines[scene->cursor].key };
+	state_set_view(state, VIEW_OBJECTS);
+	cursor_to_key(state, scene, forest_object_key(scene->frame->graph, lock));
 }
 
 bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid, int64_t now)
@@ -158,15 +235,16 @@ bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid
 	if (session == SNAPSHOT_NO_INDEX)
 		return false;
 	uint32_t node = graph_find_pid(scene->frame->graph, pid);
-	if (state->view == VIEW_TREE && node != GRAPH_NONE) {
+	if (scene->forest && node != GRAPH_NONE) {
 		cursor_to_item(state, scene, scene->forest->node_item[node]);
 		return true;
 	}
-	if (state->view == VIEW_TREE)
+	if (scene->forest)
 		state_say(state, MESSAGE_NEWS, now, "%d neither waits nor blocks: shown among all sessions", (int)pid);
 	state_set_view(state, VIEW_SESSIONS);
 	const struct session *at = &scene->frame->snapshot->sessions[session];
-	cursor_to_key(state, scene, (struct row_key){ FOREST_SESSION, pid, at->id.backend_start });
+	struct row_key key = { .kind = FOREST_SESSION, .pid = pid, .start = at->id.backend_start };
+	cursor_to_key(state, scene, key);
 	return true;
 }
 
@@ -212,8 +290,7 @@ void state_search_on(struct state *state, const struct scene *scene, bool forwar
 		found = search_lines(state, scene, forward);
 	if (!found)
 		state_say(state, MESSAGE_NEWS, now, "not found%s: %s",
-			  scene->found_count > 0 && state->view == VIEW_TREE ? " in the tree (2 shows all sessions)"
-									     : "",
+			  scene->found_count > 0 && scene->forest ? " in this view (2 shows all sessions)" : "",
 			  state->search);
 }
 

@@ -14,6 +14,14 @@ static void menu_add(struct menu *menu, const char *item)
 		snprintf(menu->items[menu->count++], MENU_ITEM_SIZE, "%s", item);
 }
 
+/* Of objects only what is known of the objects themselves: their queues have an order of their own. */
+static bool can_sort(const struct state *state, int id)
+{
+	if (state->view != VIEW_OBJECTS)
+		return id < COLUMN_OF_SESSIONS;
+	return id == COLUMN_WAITERS || id == COLUMN_BEHIND || id == COLUMN_LOCK;
+}
+
 void state_open_sort_menu(struct state *state)
 {
 	const struct column *current = state->lists[state->view].order.column;
@@ -21,6 +29,8 @@ void state_open_sort_menu(struct state *state)
 	state->menu = (struct menu){ .kind = MENU_SORT };
 	menu_add(&state->menu, default_order);
 	for (int i = 0; i < COLUMN_COUNT; i++) {
+		if (!can_sort(state, i))
+			continue;
 		if (&columns[i] == current)
 			state->menu.cursor = state->menu.count;
 		snprintf(item, sizeof item, "%-11s  %s", columns[i].name, columns[i].help);
@@ -74,12 +84,21 @@ static void make_user_term(const char *name, char *term, size_t size)
 	strbuf_release(&text);
 }
 
+/* The column of an item of the sort menu; NULL: the default order. */
+static const struct column *column_of_item(const struct state *state, uint32_t item)
+{
+	for (int i = 0; i < COLUMN_COUNT && item > 0; i++)
+		if (can_sort(state, i) && --item == 0)
+			return &columns[i];
+	return NULL;
+}
+
 static void menu_choose(struct state *state)
 {
 	struct menu *menu = &state->menu;
 	struct forest_order *order = &state->lists[state->view].order;
 	if (menu->kind == MENU_SORT) {
-		order->column = menu->cursor > 0 ? &columns[menu->cursor - 1] : NULL;
+		order->column = column_of_item(state, menu->cursor);
 		order->descending = order->column && order->column->descending;
 		return;
 	}
@@ -128,7 +147,9 @@ void state_sort_step(struct state *state, int step)
 {
 	struct forest_order *order = &state->lists[state->view].order;
 	int at = order->column ? (int)(order->column - columns) + 1 : 0;
-	at = (at + step + COLUMN_COUNT + 1) % (COLUMN_COUNT + 1);
+	do
+		at = (at + step + COLUMN_COUNT + 1) % (COLUMN_COUNT + 1);
+	while (at > 0 && !can_sort(state, at - 1));
 	order->column = at > 0 ? &columns[at - 1] : NULL;
 	order->descending = order->column && order->column->descending;
 }

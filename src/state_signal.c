@@ -11,6 +11,8 @@ static const char *ghost_reason(const struct ghost *ghost)
 	case GHOST_ENDED:
 		return "has ended";
 	case GHOST_LEFT:
+		if (ghost->key.part != FOREST_WHOLE)
+			return "neither holds nor wants this any more: 2 shows all sessions";
 		return "neither waits nor blocks any more: 2 shows all sessions";
 	default:
 		return "was in a deadlock that is over: 2 shows all sessions";
@@ -33,11 +35,15 @@ static bool refuse_prepared(const struct scene *scene, uint32_t node, struct err
 static bool refuse_tree_line(const struct scene *scene, uint32_t at, struct err *err)
 {
 	const struct outline_line *line = &scene->outline->lines[scene->lines[at].index];
+	if (line->kind == LINE_BRIEF && scene->forest->of_objects)
+		return err_set(err, "%u objects: unfold, then choose a session", (unsigned)line->count);
 	if (line->kind != LINE_ITEM)
 		return err_set(err, "%u sessions: unfold, then choose one", (unsigned)line->count);
 	const struct forest_item *item = &scene->forest->items[line->item];
 	if (item->kind == FOREST_CYCLE)
 		return err_set(err, "a deadlock: choose one of its members");
+	if (item->kind == FOREST_OBJECT)
+		return err_set(err, "an object: choose one of the sessions beneath it");
 	return refuse_prepared(scene, item->node, err);
 }
 

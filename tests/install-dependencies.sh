@@ -1,7 +1,7 @@
 #!/bin/bash
 # The one place that knows what pglocktop needs of Debian.
 #
-#   install-dependencies.sh build|demo|test|ci|screenshots
+#   install-dependencies.sh build|demo|matrix|test|ci|screenshots
 #       installs what is missing, with apt-get, as root or through sudo; without either it prints the command and
 #       stops. Where nothing is missing it does nothing. PostgreSQL's package is kept from creating a cluster.
 #   install-dependencies.sh --libraries
@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 
 build=(make gcc libc6-dev pkg-config libpq-dev libpcre2-dev libjansson-dev libinih-dev libncurses-dev)
 demo=("${build[@]}" postgresql)
-test=("${demo[@]}" libcmocka-dev libvterm-dev mandoc procps)
+matrix=("${demo[@]}" libcmocka-dev libvterm-dev npm)
+test=("${matrix[@]}" mandoc procps)
 ci=("${test[@]}" clang libclang-rt-dev clang-format clang-tidy cppcheck)
 screenshots=("${demo[@]}" xterm xvfb xdotool imagemagick fonts-dejavu-core)
 
@@ -39,8 +40,8 @@ is_installed() {
     case $1 in
         # Whoever has a server, of whatever version and from wherever, needs no other.
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return ;;
-        # Any make and any compiler will do.
-        make | gcc) command -v "$1" >/dev/null && return ;;
+        # Any make and any compiler will do, and any npm.
+        make | gcc | npm) command -v "$1" >/dev/null && return ;;
     esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -114,7 +115,7 @@ main() {
 
 case ${1:-} in
     --libraries) say_missing_libraries ;;
-    build | demo | test | ci | screenshots) main "$1" ;;
+    build | demo | matrix | test | ci | screenshots) main "$1" ;;
     *)
         sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2
         exit 1

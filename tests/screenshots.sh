@@ -130,6 +130,9 @@ press Escape
 await 'DEADLOCK of 2: '
 go_to billing-1
 picture deadlock 'DEADLOCK of 2: ' 'billing-1' 'billing-2'
+press 3
+picture objects 'HELD / WANTED' 'conflicts with' 'ahead of it'
+press 1
 stage clear
 picture nobody-waits 'No session waits' 'last block' 'revenue' 'analyst'
 close_terminal

@@ -220,8 +220,44 @@ static bool read_session(struct reading *reading)
 	for (int i = 2; i < reading->word_count; i++)
 		if (!read_session_word(reading, &session, reading->words[i]))
 			return false;
+	if (session.state == SESSION_HIDDEN)
+		session.backend_type = NULL;
 	session.database = database_of(session.datid);
 	snapshot_add_session(reading->snapshot, &session);
+	return true;
+}
+
+static bool read_progress_word(struct progress *progress, const char *word)
+{
+	static const char *const kinds[PROGRESS_KIND_COUNT] = { "vacuum", "analyze", "cluster",
+								"index",  "backup",  "copy" };
+	int param;
+	long long value;
+	if (sscanf(word, "p%d=%lld", &param, &value) == 2 && param >= 1 && param <= PROGRESS_PARAMS) {
+		progress->params[param - 1] = value;
+		return true;
+	}
+	const char *relation = word_value(word, "rel");
+	if (relation) {
+		progress->relation = (uint32_t)strtoul(relation, NULL, 10);
+		return true;
+	}
+	for (int i = 0; i < PROGRESS_KIND_COUNT; i++) {
+		if (strcmp(word, kinds[i]) != 0)
+			continue;
+		progress->kind = (enum progress_kind)i;
+		return true;
+	}
+	return false;
+}
+
+static bool read_progress(struct reading *reading)
+{
+	struct progress progress = { .pid = atoi(reading->words[1]) };
+	for (int i = 2; i < reading->word_count; i++)
+		if (!read_progress_word(&progress, reading->words[i]))
+			return err_set(reading->err, "progress: %s", reading->words[i]);
+	snapshot_add_progress(reading->snapshot, &progress);
 	return true;
 }
 
@@ -363,10 +399,10 @@ static struct row_key read_key(const char *word)
 	if (strcmp(word, "brief") == 0)
 		return ROW_KEY_NONE;
 	if (strncmp(word, "cycle/", 6) == 0)
-		return (struct row_key){ FOREST_CYCLE, atoi(word + 6), 0 };
+		return (struct row_key){ .kind = FOREST_CYCLE, .pid = atoi(word + 6), .start = 0 };
 	if (strncmp(word, "2pc/", 4) == 0)
-		return (struct row_key){ FOREST_PREPARED, atoi(word + 4), 0 };
-	return (struct row_key){ FOREST_SESSION, atoi(word), 0 };
+		return (struct row_key){ .kind = FOREST_PREPARED, .pid = atoi(word + 4), .start = 0 };
+	return (struct row_key){ .kind = FOREST_SESSION, .pid = atoi(word), .start = 0 };
 }
 
 static bool read_choice(struct reading *reading)
@@ -409,9 +445,9 @@ static bool read_line(struct reading *reading)
 	} verbs[] = {
 		{ "server", read_server },     { "role", read_role },	    { "taken", read_taken },
 		{ "relation", read_relation }, { "session", read_session }, { "prepared", read_prepared },
-		{ "lock", read_lock },	       { "answer", read_answer },   { "outline", read_outline },
-		{ "sort", read_sort },	       { "fold", read_choice },	    { "unfold", read_choice },
-		{ "keep", read_choice },       { "match", read_choice },
+		{ "progress", read_progress }, { "lock", read_lock },	    { "answer", read_answer },
+		{ "outline", read_outline },   { "sort", read_sort },	    { "fold", read_choice },
+		{ "unfold", read_choice },     { "keep", read_choice },	    { "match", read_choice },
 	};
 	if (reading->word_count == 0)
 		return true;

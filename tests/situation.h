@@ -8,6 +8,7 @@
  *     relation DATABASE OID KIND NAME [TABLE]
  *     session PID [STATE] [KEY=VALUE …] ["QUERY"]
  *     prepared XID GID AGE
+ *     progress PID vacuum|analyze|cluster|index|backup|copy [rel=OID] [pN=VALUE …]      N as in param1, param2 …
  *     lock WHO MODE held|fastpath|waits[=AGE] TYPE [COLUMN=VALUE …]
  *     answer PID [after=AGE] BLOCKER …
  *     outline height=N [brief=AGE]     sort COLUMN asc|desc

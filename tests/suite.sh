@@ -97,6 +97,24 @@ run_fuzzers() {
     done
 }
 
+# The oldest version, the installed one and the newest: whole with `all`; else on what is there without a network.
+run_matrix() {
+    local versions=(installed) version
+
+    case " $rooms " in
+        *" app "*) ;;
+        *) echo "left out: the proof on several versions (it needs what has been left out above)" && return ;;
+    esac
+    for version in $(tests/matrix/servers.sh --list | sed -n '1p;$p'); do
+        if [ "$1" = all ] || [ -n "$(tests/matrix/servers.sh --cached "$version" 2>/dev/null)" ]; then
+            versions+=("$version")
+        else
+            echo "left out: the proof on PostgreSQL $version (tests/matrix/servers.sh $version fetches it)"
+        fi
+    done
+    BUILD=$build STORM_COMPARISONS=${STORM_COMPARISONS:-3000} tests/matrix/matrix.sh -c "$counts" "${versions[@]}" || true
+}
+
 wrapper=
 rooms=$(rooms | xargs)
 if run_build "the plain build" "$build" "$rooms"; then
@@ -104,6 +122,7 @@ if run_build "the plain build" "$build" "$rooms"; then
         run_all_builds
         run_fuzzers
     fi
+    run_matrix "${1:-}"
     echo "== the house"
     PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh
 fi

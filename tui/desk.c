@@ -10,8 +10,7 @@ void desk_init(struct desk *desk, const struct server_options *options, struct f
 {
 	*desk = (struct desk){ .changed = true };
 	state_init(&desk->state, options, !charset.unicode);
-	for (int view = 0; view < VIEW_COUNT; view++)
-		desk->state.lists[view].order = order;
+	desk->state.lists[VIEW_TREE].order = desk->state.lists[VIEW_SESSIONS].order = order;
 	canvas_init(&desk->canvas, 0, 0, charset);
 }
 
@@ -255,13 +254,18 @@ struct identity desk_selected(struct desk *desk)
 
 static void copy_item(const struct forest *forest, uint32_t item, bool ascii, struct strbuf *line)
 {
-	static const enum column_id shown[] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
+	enum { SHOWN = 4 };
+	static const enum column_id tree[SHOWN] = { COLUMN_BEHIND, COLUMN_SESSION, COLUMN_STATE, COLUMN_OBJECT };
+	static const enum column_id objects[SHOWN] = { COLUMN_WAITED, COLUMN_LOCK, COLUMN_MODE, COLUMN_WHY };
+	static const enum column_id object[SHOWN] = { COLUMN_WAITERS, COLUMN_BEHIND, COLUMN_LOCK, COLUMN_WHY };
+	bool is_object = forest->items[item].kind == FOREST_OBJECT;
+	const enum column_id *shown = is_object ? object : forest->of_objects ? objects : tree;
 	struct column_row row = column_row_of_item(forest, item);
 	if (forest->items[item].kind == FOREST_CYCLE) {
 		strbuf_add_string(line, "DEADLOCK");
 		return;
 	}
-	for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+	for (size_t i = 0; i < SHOWN; i++) {
 		strbuf_add_string(line, i ? "  " : "");
 		column_format(&columns[shown[i]], &row, ascii, line);
 	}

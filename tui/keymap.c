@@ -36,6 +36,8 @@ static const struct binding bindings[] = {
 	{ 'D', ACTION_NAMES, NULL },
 	{ '1', ACTION_TREE, NULL },
 	{ '2', ACTION_SESSIONS, NULL },
+	{ '3', ACTION_OBJECTS, NULL },
+	{ 'o', ACTION_OBJECT, NULL },
 	{ INPUT_TAB, ACTION_NEXT_VIEW, "Tab" },
 	{ 's', ACTION_SORT, NULL },
 	{ INPUT_F1 + 5, ACTION_SORT, "F6" },

@@ -12,12 +12,21 @@ static const enum column_id tree_middle[] = { COLUMN_BLOCKS, COLUMN_BEHIND, COLU
 static const enum column_id tree_wide[] = { COLUMN_BLOCKS, COLUMN_BEHIND,     COLUMN_SESSION, COLUMN_STATE,
 					    COLUMN_OBJECT, COLUMN_XACT,	      COLUMN_USER,    COLUMN_DATABASE,
 					    COLUMN_CLIENT, COLUMN_WAIT_EVENT, COLUMN_QUERY };
-static const enum column_id sessions_narrow[] = { COLUMN_SESSION, COLUMN_STATE, COLUMN_XACT, COLUMN_WAIT_EVENT };
-static const enum column_id sessions_middle[] = { COLUMN_SESSION, COLUMN_STATE,	     COLUMN_XACT,
-						  COLUMN_USER,	  COLUMN_WAIT_EVENT, COLUMN_QUERY };
+static const enum column_id sessions_narrow[] = { COLUMN_SESSION, COLUMN_STATE, COLUMN_QUERY_AGE, COLUMN_CLIENT,
+						  COLUMN_WAIT_EVENT };
+static const enum column_id sessions_middle[] = { COLUMN_SESSION, COLUMN_STATE,	     COLUMN_QUERY_AGE, COLUMN_XACT,
+						  COLUMN_CLIENT,  COLUMN_WAIT_EVENT, COLUMN_QUERY };
 static const enum column_id sessions_wide[] = { COLUMN_SESSION, COLUMN_STATE,	   COLUMN_QUERY_AGE,
 						COLUMN_XACT,	COLUMN_USER,	   COLUMN_DATABASE,
 						COLUMN_CLIENT,	COLUMN_WAIT_EVENT, COLUMN_QUERY };
+
+static const enum column_id objects_minimal[] = { COLUMN_LOCK, COLUMN_MODE };
+static const enum column_id objects_narrow[] = { COLUMN_WAITERS, COLUMN_BEHIND, COLUMN_LOCK, COLUMN_MODE, COLUMN_WHY };
+static const enum column_id objects_middle[] = { COLUMN_WAITERS, COLUMN_BEHIND, COLUMN_LOCK,	   COLUMN_MODE,
+						 COLUMN_WAITED,	 COLUMN_WHY,	COLUMN_APPLICATION };
+static const enum column_id objects_wide[] = { COLUMN_WAITERS, COLUMN_BEHIND, COLUMN_LOCK,	  COLUMN_MODE,
+					       COLUMN_WAITED,  COLUMN_WHY,    COLUMN_APPLICATION, COLUMN_XACT,
+					       COLUMN_USER,    COLUMN_CLIENT, COLUMN_QUERY };
 
 struct column_set {
 	int least_width;
@@ -35,6 +44,8 @@ static const struct column_set column_sets[VIEW_COUNT][4] = {
 			COLUMN_SET(0, tree_minimal) },
 	[VIEW_SESSIONS] = { COLUMN_SET(WIDE, sessions_wide), COLUMN_SET(NARROW, sessions_middle),
 			    COLUMN_SET(MINIMAL, sessions_narrow), COLUMN_SET(0, tree_minimal) },
+	[VIEW_OBJECTS] = { COLUMN_SET(WIDE, objects_wide), COLUMN_SET(NARROW, objects_middle),
+			   COLUMN_SET(MINIMAL, objects_narrow), COLUMN_SET(0, objects_minimal) },
 };
 
 static const struct column_set *column_set_for(enum view view, int width)
@@ -51,6 +62,8 @@ static int query_lines(const struct state *state)
 		return 0;
 	if (state->wrap)
 		return state->height / 4 < 8 ? state->height / 4 : 8;
+	if (state->view == VIEW_OBJECTS)
+		return state->width < ROOMY;
 	return state->width < NARROW || (state->width >= WIDE && state->width < ROOMY);
 }
 
@@ -131,6 +144,15 @@ static struct layout_column *find_column(struct layout *layout, enum column_id i
 	return NULL;
 }
 
+/* The first of some columns that there is; NULL. */
+static struct layout_column *find_first(struct layout *layout, const enum column_id *ids, int count)
+{
+	struct layout_column *found = NULL;
+	for (int i = 0; i < count && !found; i++)
+		found = find_column(layout, ids[i]);
+	return found;
+}
+
 /* Takes what is lacking from a column, but not all of it; what is still lacking. */
 static int shrink(struct layout_column *column, int lacking, int least)
 {
@@ -147,10 +169,11 @@ static int least_of(int a, int b)
 }
 
 /* Much room is the query's, but longer names and objects get some of it. */
-static void share_with_query(struct layout *layout, struct layout_column *query, struct layout_column *last, int room)
+static void share_with_query(struct layout_column *first, struct layout_column *last, struct layout_column *query,
+			     int room)
 {
 	int extra = room > 40 ? (room - 40) / 5 : 0;
-	find_column(layout, COLUMN_SESSION)->width += least_of(extra, 8);
+	first->width += least_of(extra, 8);
 	last->width += least_of(extra, 12);
 	query->width = room - least_of(extra, 8) - least_of(extra, 12);
 	if (query->width < 0)
@@ -160,22 +183,22 @@ static void share_with_query(struct layout *layout, struct layout_column *query,
 /* The widths of the columns that take what is left over, or give what is lacking. */
 static void layout_share(struct layout *layout, int width)
 {
-	struct layout_column *session = find_column(layout, COLUMN_SESSION), *state = find_column(layout, COLUMN_STATE);
-	struct layout_column *query = find_column(layout, COLUMN_QUERY), *last = find_column(layout, COLUMN_OBJECT);
+	static const enum column_id firsts[] = { COLUMN_SESSION, COLUMN_LOCK };
+	static const enum column_id lasts[] = { COLUMN_OBJECT, COLUMN_WAIT_EVENT, COLUMN_WHY };
+	struct layout_column *first = find_first(layout, firsts, 2), *last = find_first(layout, lasts, 3);
+	struct layout_column *state = find_column(layout, COLUMN_STATE), *query = find_column(layout, COLUMN_QUERY);
 	int room = width;
-	if (!last)
-		last = find_column(layout, COLUMN_WAIT_EVENT);
 	for (int i = 0; i < layout->column_count; i++)
 		room -= layout->columns[i].width + 1;
 	if (query) {
-		share_with_query(layout, query, last, room);
+		share_with_query(first, last, query, room);
 	} else if (room < 0) {
 		int lacking = shrink(last, -room, 12);
-		lacking = shrink(session, lacking, 16);
+		lacking = shrink(first, lacking, 16);
 		lacking = shrink(state, lacking, 0);
-		shrink(session, lacking, 0);
+		shrink(first, lacking, 0);
 	} else {
-		session->width += last ? room / 3 : room;
+		first->width += last ? room / 3 : room;
 		if (last)
 			last->width += room - room / 3;
 	}
@@ -210,4 +233,9 @@ void layout_make(struct layout *layout, const struct state *state, const struct 
 	*layout = (struct layout){ .column_count = 0 };
 	layout_rows(layout, state);
 	layout_columns(layout, state, scene);
+}
+
+bool layout_is_tree_column(enum column_id column)
+{
+	return column == COLUMN_SESSION || column == COLUMN_LOCK;
 }

@@ -30,6 +30,9 @@ struct layout {
 	int uniform_count;
 };
 
+/* The column that the tree's lines, or an object's, are drawn in. */
+bool layout_is_tree_column(enum column_id column);
+
 /* The list's height alone does not depend on what is in the list. */
 int layout_list_height(const struct state *state);
 

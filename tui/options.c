@@ -259,7 +259,7 @@ bool options_parse_interval(const char *text, int64_t *interval, struct err *err
 static bool no_such_column(const char *name, struct err *err)
 {
 	struct strbuf names = STRBUF_INIT;
-	for (size_t i = 0; i < COLUMN_COUNT; i++)
+	for (size_t i = 0; i < COLUMN_OF_SESSIONS; i++)
 		strbuf_printf(&names, "%s%s", i ? ", " : "", columns[i].name);
 	err_set(err, "unknown column \"%s\": sort by one of %s", name, names.text);
 	strbuf_release(&names);

@@ -101,7 +101,7 @@ static void draw_body(struct canvas *canvas, const struct view_context *context,
 		drawn->question_fits = draw_details_with_question(canvas, context, &drawn->last_top);
 	else if (state->details)
 		drawn->last_top = view_draw_details(canvas, context, context->layout.foot_y);
-	else if (context->scene->nobody_waits && state->view == VIEW_TREE && !asking)
+	else if (context->scene->nobody_waits && !asking)
 		view_draw_quiet(canvas, context);
 	else
 		drawn->question_fits = draw_list(canvas, context);

@@ -2,7 +2,9 @@
 
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
+#include "pglocktop/progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -109,6 +111,23 @@ static void page_state(struct page *page, const struct frame *frame, uint32_t in
 	page_take(page, STYLE_NORMAL, 1, text);
 }
 
+/* How far a maintenance command has come, and on which table where its name is known. */
+static void page_progress(struct page *page, const struct snapshot *snapshot, const struct session *session,
+			  struct strbuf *text)
+{
+	if (!session->progress)
+		return;
+	struct progress_stage stage = progress_read(session->progress);
+	const struct relation_name *relation =
+		snapshot_find_relation(snapshot, session->datid, session->progress->relation);
+	progress_describe(session->progress, text);
+	if (relation)
+		strbuf_printf(text, ", on %s", relation->name);
+	if (stage.total > 0)
+		strbuf_printf(text, " (%" PRId64 " of %" PRId64 ")", stage.done, stage.total);
+	page_take(page, STYLE_NORMAL, 1, text);
+}
+
 static void page_may(struct page *page, const struct state *state, const struct snapshot *snapshot,
 		     const struct session *session, struct strbuf *text)
 {
@@ -181,16 +200,6 @@ static void page_waits(struct page *page, const struct frame *frame, uint32_t no
 	page_blockers(page, frame, node, ascii, text);
 }
 
-static void add_modes(uint16_t modes, struct strbuf *text)
-{
-	bool any = false;
-	for (int mode = LOCKMODE_ACCESS_SHARE; mode < LOCKMODE_SIREAD; mode++)
-		if (modes & LOCKMODE_BIT(mode)) {
-			strbuf_printf(text, "%s%s", any ? ", " : "", lockmode_short_name((enum lockmode)mode));
-			any = true;
-		}
-}
-
 /* Whom a lock that is held keeps waiting. */
 static void add_lock_waiters(const struct frame *frame, const struct graph_lock *lock, uint16_t held, uint32_t node,
 			     struct strbuf *text)
@@ -227,7 +236,7 @@ static void page_wanted(struct page *page, const struct frame *frame, uint32_t n
 		}
 		object_describe(frame->snapshot, frame->graph->locks[proc->lock].tag, text);
 		strbuf_add_char(text, ' ');
-		add_modes(proc->held, text);
+		object_add_modes(proc->held, text);
 		add_lock_waiters(frame, &frame->graph->locks[proc->lock], proc->held, node, text);
 		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
 	}
@@ -305,6 +314,7 @@ static void page_session(struct page *page, const struct view_context *context, 
 	uint32_t node = frame->graph->session_node[index];
 	page_who(page, frame->snapshot, session, text);
 	page_state(page, frame, index, context->state->ascii, text);
+	page_progress(page, frame->snapshot, session, text);
 	page_may(page, context->state, frame->snapshot, session, text);
 	if (node != GRAPH_NONE) {
 		page_waits(page, frame, node, context->state->ascii, text);

@@ -35,6 +35,10 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	static const struct hint sessions[] = { { "Enter", "details" }, { "/", "search" }, { "f", "filter" },
 						{ "s", "sort" },	{ "?", "help" },   { "1", "tree" },
 						{ "q", "quit" } };
+	static const struct hint objects[] = { { "Enter", "details" }, { "o", "object" }, { "/", "search" },
+					       { "f", "filter" },      { "?", "help" },	  { "1", "tree" },
+					       { "q", "quit" } };
+	static const struct hint *const by_view[VIEW_COUNT] = { list, sessions, objects };
 	static const struct hint details[] = { { "Esc", "back" }, { "Up Down", "scroll" }, { "y", "copy" } };
 	static const struct hint help[] = { { "Esc", "back" }, { "Up Down", "scroll" } };
 	const struct state *state = context->state;
@@ -52,7 +56,7 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 		memcpy(all + count, details, sizeof details);
 		count += sizeof details / sizeof details[0];
 	} else {
-		memcpy(all + count, state->view == VIEW_TREE ? list : sessions, sizeof list);
+		memcpy(all + count, by_view[state->view], sizeof list);
 		count += sizeof list / sizeof list[0];
 	}
 	put_hints(canvas, y, all, count);

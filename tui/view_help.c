@@ -66,6 +66,7 @@ static void help_add_signs(struct help *help, bool ascii)
 		{ "├─ └─", "|- `-", "waits for the one above, which holds the lock" },
 		{ "├╌ ├▽", "|. |v.", "waits for one who is only ahead in the queue" },
 		{ "├~", "|~", "the same, by an order that is only estimated" },
+		{ "~2nd", "~2nd", "second in the queue, by an order that is only estimated" },
 		{ "● →", "* >", "holds, waits for" },
 		{ "+3", "+3", "three further blockers" },
 		{ "…12", "...12", "12 levels deep" },

@@ -46,13 +46,29 @@ static const char *marker_of(const struct tree_signs *signs, const struct forest
 			return soft ? signs->soft_open : signs->open;
 		return soft ? signs->soft_folded : signs->folded;
 	}
-	if (item->parent == FOREST_NONE)
+	if (item->parent == FOREST_NONE || item->lock != GRAPH_NONE)
 		return " ";
 	return item->edge == EDGE_PRESUMED ? signs->presumed_leaf : soft ? signs->soft_leaf : signs->leaf;
 }
 
-static enum style item_style(const struct forest_item *item, enum column_id column)
+/* Who holds it and waits for nobody is to be looked at. */
+static enum style object_style(const struct column_row *row, enum column_id column)
 {
+	const struct forest_item *item = row->item;
+	if (item->kind == FOREST_OBJECT)
+		return column == COLUMN_LOCK ? STYLE_STRONG : STYLE_NORMAL;
+	bool telling = column == COLUMN_LOCK || column == COLUMN_WHY;
+	bool ends_it = item->holder != GRAPH_NONE && row->frame->graph->nodes[item->node].wait_count == 0;
+	return ends_it && telling ? STYLE_HOLDS : STYLE_NORMAL;
+}
+
+static enum style row_style(const struct column_row *row, enum column_id column)
+{
+	const struct forest_item *item = row->item;
+	if (!item)
+		return STYLE_NORMAL;
+	if (item->lock != GRAPH_NONE)
+		return object_style(row, column);
 	if (item->parent == FOREST_NONE && item->beneath > 0 && item->wait == WHEN_NONE &&
 	    (column == COLUMN_SESSION || column == COLUMN_STATE))
 		return STYLE_HOLDS;
@@ -69,6 +85,17 @@ static void put_cell(struct canvas *canvas, int y, const struct layout_column *a
 		canvas_put_cut(canvas, y, at->x, at->width, style, text);
 }
 
+/* What is told of an object is not told of those beneath it, and the other way round. */
+static bool is_empty_cell(const struct forest_item *item, enum column_id column)
+{
+	bool of_object = column == COLUMN_WAITERS || column == COLUMN_BEHIND;
+	if (!item || item->lock == GRAPH_NONE || column == COLUMN_LOCK)
+		return false;
+	if (item->kind == FOREST_OBJECT)
+		return !of_object && column != COLUMN_WHY;
+	return of_object || (column == COLUMN_WAITED && item->holder != GRAPH_NONE);
+}
+
 /* One line of a list: the cells of a row, the session's with what the tree puts before it. */
 static void draw_row(struct canvas *canvas, const struct view_context *context, int y, const struct column_row *row,
 		     const char *branch, bool dim)
@@ -76,9 +103,11 @@ static void draw_row(struct canvas *canvas, const struct view_context *context, 
 	struct strbuf text = STRBUF_INIT;
 	for (int i = 0; i < context->layout.column_count; i++) {
 		const struct layout_column *at = &context->layout.columns[i];
-		enum style style = dim ? STYLE_DIM : row->item ? item_style(row->item, at->column->id) : STYLE_NORMAL;
+		enum style style = dim ? STYLE_DIM : row_style(row, at->column->id);
+		if (is_empty_cell(row->item, at->column->id))
+			continue;
 		strbuf_reset(&text);
-		if (at->column->id == COLUMN_SESSION)
+		if (layout_is_tree_column(at->column->id))
 			strbuf_add_string(&text, branch);
 		column_format(at->column, row, context->state->ascii, &text);
 		put_cell(canvas, y, at, style, text.text);
@@ -154,7 +183,7 @@ static void sum_text(const struct view_context *context, const struct outline_li
 static int session_x(const struct view_context *context)
 {
 	for (int i = 0; i < context->layout.column_count; i++)
-		if (context->layout.columns[i].column->id == COLUMN_SESSION)
+		if (layout_is_tree_column(context->layout.columns[i].column->id))
 			return context->layout.columns[i].x;
 	return 1;
 }
@@ -184,7 +213,10 @@ static void draw_tree_line(struct canvas *canvas, const struct view_context *con
 	const struct scene *scene = context->scene;
 	const struct outline_line *line = &scene->outline->lines[index];
 	struct strbuf text = STRBUF_INIT;
-	add_branch(signs_of(context->state), goes_on, line->depth, line->last_sibling, &text);
+	if (!scene->forest->of_objects)
+		add_branch(signs_of(context->state), goes_on, line->depth, line->last_sibling, &text);
+	else if (line->depth > 0)
+		strbuf_add_char(&text, ' ');
 	if (line->kind == LINE_ITEM && scene->forest->items[line->item].kind == FOREST_CYCLE) {
 		draw_cycle(canvas, context, y, &scene->forest->items[line->item]);
 	} else if (line->kind == LINE_ITEM) {
@@ -221,8 +253,13 @@ static void draw_ghost(struct canvas *canvas, const struct view_context *context
 	}
 	for (int i = 0; i < context->layout.column_count; i++) {
 		const struct layout_column *at = &context->layout.columns[i];
+		bool of_object = at->column->id == COLUMN_WAITERS || at->column->id == COLUMN_BEHIND;
+		if (of_object && ghost->key.part != FOREST_WHOLE)
+			continue;
 		strbuf_reset(&text);
-		if (at->column->id == COLUMN_SESSION && context->state->view == VIEW_TREE) {
+		if (at->column->id == COLUMN_LOCK) {
+			strbuf_add_string(&text, "   ");
+		} else if (at->column->id == COLUMN_SESSION && context->state->view == VIEW_TREE) {
 			add_branch(signs, goes_on, ghost->depth, ghost->last_sibling, &text);
 			strbuf_printf(&text, "%s ", ghost->depth ? signs->leaf : " ");
 		}

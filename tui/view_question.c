@@ -102,7 +102,7 @@ static void add_behind(const struct view_context *context, uint32_t index, bool 
 	}
 	if (!compact)
 		add_waiters(scene->frame, node, out);
-	if (!scene->forest)
+	if (!scene->forest || scene->forest->of_objects)
 		return;
 	const struct forest_item *item = &scene->forest->items[scene->forest->node_item[node]];
 	if (item->beneath == 0)

@@ -25,6 +25,8 @@
 	ACTION(NAMES, LOOK, "names", "name the tables of its database (opens one connection more)")                    \
 	ACTION(TREE, LOOK, "tree", "the tree of blockers and waiters")                                                 \
 	ACTION(SESSIONS, LOOK, "sessions", "all sessions, those running longest first")                                \
+	ACTION(OBJECTS, LOOK, "objects", "what is waited for: who holds it, who is in its queue, and why")             \
+	ACTION(OBJECT, LOOK, "object", "from a session to its object, and back")                                       \
 	ACTION(NEXT_VIEW, LOOK, "next-view", "the next view")                                                          \
 	ACTION(SORT, LOOK, "sort", "choose the column that sorts")                                                     \
 	ACTION(SORT_PREVIOUS, LOOK, "sort-previous", "sort by the column to the left")                                 \

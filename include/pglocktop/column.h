@@ -21,6 +21,13 @@ enum column_id {
 	COLUMN_QUERY_AGE,
 	COLUMN_QUERY,
 	COLUMN_APPLICATION, /* in COLUMN_SESSION on screen; by itself for filters, sorting and CSV */
+	COLUMN_OF_SESSIONS, /* those before it are known of any session; those from here on of objects and what is
+			       beneath */
+	COLUMN_WAITERS = COLUMN_OF_SESSIONS, /* of an object: how many wait */
+	COLUMN_LOCK, /* the object; beneath it who, and whether he holds it or which place in the queue he has */
+	COLUMN_MODE, /* held or wanted */
+	COLUMN_WAITED, /* how long this one has waited for the object */
+	COLUMN_WHY, /* why he waits; what a holder does */
 	COLUMN_COUNT
 };
 
@@ -47,7 +54,7 @@ extern const struct column columns[COLUMN_COUNT];
 
 const char *column_title(const struct column *column, bool ascii);
 
-/* By name, any case; NULL when there is none. A unique beginning will do. */
+/* One of COLUMN_OF_SESSIONS by name, any case; NULL when there is none. A unique beginning will do. */
 const struct column *column_find(const char *name);
 
 /* Where a value is taken from. In the sessions view there is no forest item. */
@@ -56,7 +63,7 @@ struct column_row {
 	uint32_t session; /* SNAPSHOT_NO_INDEX: a prepared transaction or a cycle */
 	uint32_t prepared; /* SNAPSHOT_NO_INDEX */
 	uint32_t node; /* GRAPH_NONE: nothing to do with any wait */
-	const struct forest_item *item; /* NULL */
+	const struct forest_item *item; /* NULL: no row of a forest */
 };
 
 struct column_row column_row_of_item(const struct forest *forest, uint32_t item);

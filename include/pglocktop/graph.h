@@ -44,6 +44,7 @@ struct graph_proc {
 	uint32_t node;
 	uint32_t lock;
 	uint16_t held; /* LOCKMODE_BIT set, united over the group; of one that waits, too, also if it blocks nobody */
+	uint16_t wanted; /* likewise, what it waits for */
 };
 
 /* One process' wait: a process waits for at most one lock; a lock group may have several. */

@@ -7,8 +7,8 @@
  *   beneath them (further blockers of those who hang elsewhere) do not count: hundreds of them would leave no room.
  * - What the user folded stays folded; what he unfolded is shown whole: no LINE_MORE, no LINE_ALIKE.
  * - Those in `keep` (matched, selected) are shown whatever the room, unless the user folded something above them.
- * - More than ten waiting leaves with the same parent, state and query (query_id, else the text without its literals)
- *   become one LINE_ALIKE; those in `keep` stay out of it.
+ * - In the tree, more than ten waiting leaves with the same parent, state and query (query_id, else the text without
+ * its literals) become one LINE_ALIKE; those in `keep` stay out of it.
  * - Roots whose longest wait beneath (or that others have for what it holds) is shorter than one refresh share one
  *   LINE_BRIEF, the last; not deadlocks, not roots with one in `keep` beneath them, not what the user unfolded. A fold
  *   of ROW_KEY_NONE that is open lists them all.
@@ -21,7 +21,7 @@
 #include "pglocktop/forest.h"
 
 enum line_kind {
-	LINE_ITEM, /* a session, a prepared transaction, a deadlock's head */
+	LINE_ITEM, /* a session, a prepared transaction, a deadlock's head, an object */
 	LINE_MORE, /* "… 29 more, oldest 4m12s" */
 	LINE_ALIKE, /* "×300 update stock … oldest 1m32s" */
 	LINE_BRIEF /* "… 23 brief waits (<1s)" */

@@ -28,8 +28,8 @@ struct scene_line {
 struct scene {
 	struct arena arena;
 	const struct frame *frame; /* borrowed: it must outlive the scene */
-	struct forest *forest; /* VIEW_TREE */
-	struct outline *outline; /* VIEW_TREE */
+	struct forest *forest; /* VIEW_TREE, VIEW_OBJECTS; else NULL */
+	struct outline *outline; /* likewise */
 	struct totals totals;
 	struct scene_line *lines;
 	uint32_t line_count;
@@ -40,7 +40,7 @@ struct scene {
 	const bool *found_prepared; /* by prepared transaction */
 	uint32_t found_count;
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
-	bool nobody_waits; /* the tree view has no more to show than ghosts */
+	bool nobody_waits; /* the tree, or the view of objects, has no more to show than ghosts */
 };
 
 /* What a filter's and a search's runs found (filter.h); NULL: none. */
@@ -62,14 +62,15 @@ int64_t scene_brief_wait(const struct state *state);
 /* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
 void scene_follow(struct scene *scene, struct state *state);
 
-/* The forest's item on a line of the tree, or FOREST_NONE. */
+/* The forest's item on a line, or FOREST_NONE. */
 uint32_t scene_item_at(const struct scene *scene, uint32_t line);
 
 /* Whether the search found the forest's item, or the row on a line. */
 bool scene_item_is_found(const struct scene *scene, uint32_t item);
 bool scene_line_is_found(const struct scene *scene, uint32_t line);
 
-/* The session (its leader) under the cursor as an index into the snapshot, or SNAPSHOT_NO_INDEX. */
+/* The session (its leader, of an object's queue the very process) under the cursor as an index into the snapshot, or
+ * SNAPSHOT_NO_INDEX. */
 uint32_t scene_session_at(const struct scene *scene, uint32_t line);
 uint32_t scene_cursor_session(const struct scene *scene);
 

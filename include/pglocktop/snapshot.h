@@ -76,11 +76,33 @@ enum session_may {
 	MAY_NOT_UNKNOWN /* roles could not be read yet */
 };
 
+enum progress_kind {
+	PROGRESS_VACUUM,
+	PROGRESS_ANALYZE, /* 13+ */
+	PROGRESS_CLUSTER, /* 12+; VACUUM FULL, too */
+	PROGRESS_CREATE_INDEX, /* 12+; REINDEX, too */
+	PROGRESS_BASEBACKUP, /* 13+ */
+	PROGRESS_COPY, /* 14+ */
+	PROGRESS_KIND_COUNT
+};
+
+enum { PROGRESS_PARAMS = 17 };
+
+/* What a maintenance command says of itself (pg_stat_get_progress_info); progress.h reads it. */
+struct progress {
+	int32_t pid;
+	enum progress_kind kind;
+	uint32_t relation; /* 0: none */
+	int64_t params[PROGRESS_PARAMS]; /* params[0] is the server's param1; 0 where it has none */
+};
+
 struct session {
 	struct identity id;
 	bool listed;
 	bool is_client; /* occupies one of max_connections' slots, as far as can be told */
-	int32_t leader_pid; /* of a parallel worker (13+), 0: none */
+	int32_t leader_pid; /* of a parallel worker, as the server says (13+), 0: none */
+	uint32_t leader; /* index of the session that leads its lock group: its own for all but a parallel worker */
+	bool leader_known; /* false: it is a worker, or its type is hidden and it may be one, and whose is not known */
 	uint32_t datid;
 	uint32_t usesysid;
 	const char *backend_type;
@@ -97,6 +119,7 @@ struct session {
 	bool has_query_id;
 	int64_t query_id;
 	const char *query; /* NULL: hidden or none; cut off by the server at track_activity_query_size */
+	const struct progress *progress; /* NULL: it runs no such command, or does not let this role see it */
 	enum session_may may;
 };
 
@@ -240,6 +263,8 @@ struct snapshot {
 	uint32_t lock_count;
 	struct prepared *prepared; /* sorted by xid */
 	uint32_t prepared_count;
+	struct progress *progress; /* sorted by pid */
+	uint32_t progress_count;
 	const struct queue_answer *answers; /* sorted by pid */
 	uint32_t answer_count;
 	const struct relation_name *relations; /* sorted by database, oid */
@@ -258,9 +283,11 @@ void snapshot_reserve(struct snapshot *snapshot, uint32_t sessions, uint32_t loc
 void snapshot_add_session(struct snapshot *snapshot, const struct session *session);
 void snapshot_add_lock(struct snapshot *snapshot, const struct lock *lock);
 void snapshot_add_prepared(struct snapshot *snapshot, const struct prepared *prepared);
+void snapshot_add_progress(struct snapshot *snapshot, const struct progress *progress);
 
 /*
- * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, connects locks with
+ * Sorts the sessions and prepared transactions, adds entries for pids that only locks name, finds the leaders of
+ * parallel workers (before 13 by server.version_num, which must be set), connects progress with sessions, locks with
  * sessions and prepared transactions (those by the rows with pid NULL and the same virtualtransaction that hold the
  * transaction's own xid: PostgreSQL 10 to 18 do not put the xid into virtualtransaction). O(n log n).
  */
@@ -274,8 +301,5 @@ uint32_t snapshot_find(const struct snapshot *snapshot, struct identity id);
 
 /* NULL when the name is not known. O(log n). */
 const struct relation_name *snapshot_find_relation(const struct snapshot *snapshot, uint32_t database, uint32_t oid);
-
-/* The leader's index for a worker of a parallel query, the session's own otherwise (an apply worker leads itself). */
-uint32_t snapshot_leader(const struct snapshot *snapshot, uint32_t session);
 
 #endif

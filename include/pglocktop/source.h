@@ -158,7 +158,7 @@ struct server_options {
 	struct connect_options connect;
 	int64_t interval;
 	bool read_only; /* no signal path at all: COMMAND_SIGNAL is an error in the caller */
-	bool all_edges; /* with `once`: take the time (2 s, not 0.1 s) to settle the order of long queues */
+	bool all_edges; /* with `once`: take the time (2 s, not 0.5 s) to settle the order of long queues */
 	bool all_locks; /* every lock row; else those that can block, and all of the selected session */
 	bool interactive; /* no slot, a hanging authentication and a lost connection are retried; else SOURCE_FAILED */
 	bool once; /* the queue's order is asked for without a budget but time's, and refreshes come only when asked

@@ -16,7 +16,7 @@
 #include "pglocktop/source.h"
 #include "pglocktop/totals.h"
 
-enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_COUNT };
+enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_OBJECTS, VIEW_COUNT };
 
 /* One list on the screen: where its cursor is and how it is sorted. */
 struct list_state {
@@ -29,6 +29,12 @@ struct list_state {
 	bool rearranged; /* the person has changed what is listed: a cursor whose row is gone goes to the one in its
 			    place */
 	struct forest_order order;
+};
+
+/* From where the person went to an object; `key` ROW_KEY_NONE: from nowhere. */
+struct way_back {
+	enum view view;
+	struct row_key key;
 };
 
 enum menu_kind { MENU_NONE, MENU_SORT, MENU_USER };
@@ -100,6 +106,7 @@ struct state {
 	bool advised; /* the role could be granted more: a line of the header says what */
 	enum view view;
 	struct list_state lists[VIEW_COUNT];
+	struct way_back way_back;
 	bool details; /* the details of the cursor's session cover the list */
 	uint32_t details_top;
 	bool help;

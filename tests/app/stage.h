@@ -20,7 +20,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { STAGE_SESSIONS = 32, STAGE_ARGUMENTS = 20 };
+enum { STAGE_SESSIONS = 256, STAGE_ARGUMENTS = 20 };
 
 struct stage {
 	struct pgserver *server;

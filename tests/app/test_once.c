@@ -196,21 +196,22 @@ static void edges_of_a_prepared_transaction(void **state)
 	PQclear(PQexec(stage->admin, "rollback prepared 'order-78'"));
 }
 
-/* Workers that wait on an advisory lock which somebody else has, and a leader that waits for them. */
+/* A leader and its workers that wait for a table, each by itself, and somebody who waits for what they all read. */
 static void edges_of_parallel_workers(void **state)
 {
 	struct stage *stage = *state;
-	pgserver_run(stage->admin, "create table if not exists many as select n from generate_series(1, 100000) n;"
-				   "create or replace function hold(n int) returns bool language plpgsql parallel safe "
-				   "as $$ begin perform pg_advisory_xact_lock(99); return true; end $$; analyze many");
-	doing(stage, "select pg_advisory_lock(99)");
+	pgserver_run(stage->admin,
+		     "create table if not exists many as select n from generate_series(1, 100000) n;"
+		     "create or replace function touch(n int) returns bool language plpgsql parallel safe "
+		     "as $$ begin return exists (select from orders); end $$; analyze many");
+	doing(stage, "begin; lock table orders in access exclusive mode");
 	PGconn *leader = doing(stage, "set parallel_setup_cost = 0; set parallel_tuple_cost = 0;"
 				      "set min_parallel_table_scan_size = 0; set max_parallel_workers_per_gather = 2;"
 				      "begin");
-	pgserver_send(leader, "select count(*) from many where hold(n)");
-	pgserver_wait_until(stage->admin, "select count(*) >= 2 from pg_locks where not granted");
+	pgserver_send(leader, "select count(*) from many where touch(n)");
 	pgserver_wait_until(stage->admin, "select count(*) = 3 from pg_stat_activity where wait_event_type = 'Lock'");
-	expect_edges(stage, 3);
+	waiting_for(stage, "begin", "lock table many in access exclusive mode");
+	expect_edges(stage, 4);
 }
 
 static void edges_of_a_unique_key(void **state)

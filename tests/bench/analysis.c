@@ -2,6 +2,7 @@
  * How long it takes from lock rows to lines on screen, for jams of several shapes: the median of several runs, in
  * milliseconds. `analysis WAITERS ROWS` (4000 100000).
  */
+#include "pglocktop/column.h"
 #include "pglocktop/frame.h"
 #include "pglocktop/outline.h"
 
@@ -11,7 +12,7 @@
 
 enum { RUNS = 15, FIRST_PID = 10000, TAKEN_AT = 1000000000 };
 
-enum step { STEP_SNAPSHOT, STEP_GRAPH, STEP_FOREST, STEP_OUTLINE, STEP_BEHIND, STEP_COUNT };
+enum step { STEP_SNAPSHOT, STEP_GRAPH, STEP_FOREST, STEP_OUTLINE, STEP_BEHIND, STEP_OBJECTS, STEP_COUNT };
 
 struct jam {
 	const char *name;
@@ -117,6 +118,19 @@ static struct frame *make_frame(const struct jam *jam, uint32_t waiters, uint32_
 	return frame;
 }
 
+/* All of them, though a screen shows fifty: what grows with the queue's square shows here. */
+static void format_rows(const struct forest *objects)
+{
+	struct strbuf text = STRBUF_INIT;
+	for (uint32_t i = 0; i < objects->count; i++) {
+		struct column_row row = column_row_of_item(objects, i);
+		for (int column = COLUMN_OF_SESSIONS; column < COLUMN_COUNT; column++)
+			column_format(&columns[column], &row, true, &text);
+		strbuf_reset(&text);
+	}
+	strbuf_release(&text);
+}
+
 static void run_once(const struct jam *jam, uint32_t waiters, uint32_t rows, int64_t took[static STEP_COUNT])
 {
 	struct arena arena = ARENA_INIT;
@@ -132,6 +146,10 @@ static void run_once(const struct jam *jam, uint32_t waiters, uint32_t rows, int
 	marks[4] = when_monotonic();
 	graph_count_behind(frame->graph, UINT32_MAX, &arena);
 	marks[5] = when_monotonic();
+	struct forest *objects = forest_new_objects(frame, (struct forest_order){ NULL, true }, &arena);
+	outline_new(objects, &(struct outline_options){ .whole = true }, &arena);
+	format_rows(objects);
+	marks[6] = when_monotonic();
 	for (int step = 0; step < STEP_COUNT; step++)
 		took[step] = marks[step + 1] - marks[step];
 	arena_release(&arena);
@@ -169,8 +187,8 @@ int main(int argc, char **argv)
 	};
 	uint32_t waiters = argc > 1 ? (uint32_t)atoi(argv[1]) : 4000;
 	uint32_t rows = argc > 2 ? (uint32_t)atoi(argv[2]) : 100000;
-	printf("%-16s %8s %8s %9s %9s %9s %9s %9s\n", "jam", "waiters", "rows", "snapshot", "graph", "forest",
-	       "outline", "behind");
+	printf("%-16s %8s %8s %9s %9s %9s %9s %9s %9s\n", "jam", "waiters", "rows", "snapshot", "graph", "forest",
+	       "outline", "behind", "objects");
 	for (size_t i = 0; i < sizeof jams / sizeof *jams; i++) {
 		run(&jams[i], waiters, 0);
 		run(&jams[i], waiters, rows);

@@ -161,23 +161,30 @@ static bool has_initdb(const char *bindir)
 	return access(program, X_OK) == 0;
 }
 
-static bool ask_pg_config(struct pgserver *server)
+/* What a program prints in one line; "" if it cannot be run. */
+static void ask_program(const char *program, const char *option, char *answer, size_t size)
 {
 	int ends[2];
+	answer[0] = '\0';
 	if (pipe2(ends, O_CLOEXEC) != 0)
-		return false;
+		return;
 	pid_t child = fork();
 	if (child == 0) {
 		dup2(ends[1], 1);
-		execlp("pg_config", "pg_config", "--bindir", (char *)NULL);
+		execlp(program, program, option, (char *)NULL);
 		_exit(127);
 	}
 	close(ends[1]);
-	ssize_t size = read(ends[0], server->bindir, sizeof server->bindir - 1);
+	ssize_t length = read(ends[0], answer, size - 1);
 	close(ends[0]);
 	waitpid(child, NULL, 0);
-	server->bindir[size > 0 ? size : 0] = '\0';
-	server->bindir[strcspn(server->bindir, "\n")] = '\0';
+	answer[length > 0 ? length : 0] = '\0';
+	answer[strcspn(answer, "\n")] = '\0';
+}
+
+static bool ask_pg_config(struct pgserver *server)
+{
+	ask_program("pg_config", "--bindir", server->bindir, sizeof server->bindir);
 	return has_initdb(server->bindir);
 }
 
@@ -197,6 +204,16 @@ static void find_programs(struct pgserver *server)
 	}
 	if (!has_initdb(server->bindir))
 		give_up("initdb was not found: install PostgreSQL's server, or set PGLOCKTOP_PG_BINDIR");
+}
+
+int pgserver_major(void)
+{
+	struct pgserver server = { .bindir = "" };
+	char program[600], version[64];
+	find_programs(&server);
+	snprintf(program, sizeof program, "%s/postgres", server.bindir);
+	ask_program(program, "--version", version, sizeof version);
+	return (int)strtol(version + strcspn(version, "0123456789"), NULL, 10);
 }
 
 /* PostgreSQL refuses to run as root. */
@@ -270,6 +287,7 @@ static void copy_settings(struct pgserver *server, const char *const *settings)
 					   "fsync=off",
 					   "autovacuum=off",
 					   "lc_messages=C",
+					   "password_encryption=scram-sha-256", /* before 14 it is not the default */
 					   "max_prepared_transactions=10",
 					   "password_encryption=scram-sha-256",
 					   NULL };

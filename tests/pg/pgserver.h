@@ -17,6 +17,9 @@
 
 struct pgserver;
 
+/* The major version of the programs: for settings that a server of another version would not take. */
+int pgserver_major(void);
+
 /* initdb, and a start. `settings`: "name=value" each, NULL at the end; may be NULL. */
 struct pgserver *pgserver_new(const char *const *settings);
 void pgserver_free(struct pgserver *owned);

@@ -41,9 +41,11 @@ static void run_at_sizes(struct play *play, int most)
 static void draws_at_every_small_size(void **state)
 {
 	static const char *const opened[] = {
-		"keys j",	"keys Enter", "keys End", "keys ?",	"keys End", "keys Esc Esc s", "keys G",
-		"keys Esc u",	"keys Esc f", "keys (",	  "keys Enter", "keys Esc", "keys #",	      "keys Esc 2",
-		"keys G Enter", "keys Esc y", "keys x",	  "keys 1 K",	"keys Esc", "read-only",      "ascii",
+		"keys j",	  "keys Enter",	  "keys End",	  "keys ?",	"keys End",
+		"keys Esc Esc s", "keys G",	  "keys Esc u",	  "keys Esc f", "keys (",
+		"keys Enter",	  "keys Esc",	  "keys #",	  "keys Esc 2", "keys G Enter",
+		"keys Esc 3",	  "keys G Enter", "keys k Enter", "keys Esc s", "keys Esc y",
+		"keys x",	  "keys 1 K",	  "keys Esc",	  "read-only",	"ascii",
 	};
 	struct play play;
 	(void)state;
@@ -120,7 +122,9 @@ static void move_about(struct play *play)
 	static const char *const keys[] = {
 		"keys G",     "keys *",		"keys PgDn",	"keys G",     "keys k",	   "keys \"#\" 12345",
 		"keys Enter", "keys b",		"keys / 14999", "keys Enter", "keys Left", "keys >",
-		"keys I",     "keys f session", "keys Enter",	"keys g",     "keys 2",	   "keys G"
+		"keys I",     "keys f session", "keys Enter",	"keys g",     "keys 2",	   "keys G",
+		"keys o",     "keys o",		"keys 3",	"keys G",     "keys *",	   "keys PgDn",
+		"keys Left",  "keys k",		"keys b",	"keys o",     "keys o",	   "keys G",
 	};
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		run(play, keys[i], "");

@@ -38,7 +38,7 @@ static struct column_row row_of_pid(const struct frame *frame, int32_t pid)
 static void test_table(void **state)
 {
 	(void)state;
-	for (int i = 0; i < COLUMN_COUNT; i++) {
+	for (int i = 0; i < COLUMN_OF_SESSIONS; i++) {
 		assert_int_equal(columns[i].id, i);
 		assert_ptr_equal(column_find(columns[i].name), &columns[i]);
 		assert_true(columns[i].help && *columns[i].help);
@@ -260,7 +260,7 @@ static void test_cycle(void **state)
 	struct forest *forest = forest_new(frame, (struct forest_order){ NULL, false }, &arena);
 	assert_int_equal(forest->count, 3);
 	struct column_row head = column_row_of_item(forest, 0), member = column_row_of_item(forest, 1);
-	for (int i = 0; i < COLUMN_COUNT; i++)
+	for (int i = 0; i < COLUMN_OF_SESSIONS; i++)
 		if (i != COLUMN_BLOCKS && i != COLUMN_BEHIND)
 			assert_format(&head, (enum column_id)i, i == COLUMN_QUERY ? "" : "-");
 	assert_format(&member, COLUMN_BLOCKS, "-");

@@ -60,10 +60,82 @@ static void check_shape(const struct forest *forest)
 		assert_int_equal(item->child_count, children);
 		assert_int_equal(item->wait_sum, sum);
 		assert_true(item->behind == behind);
-		if (item->node != GRAPH_NONE)
+		if (item->node != GRAPH_NONE && !forest->of_objects)
 			assert_int_equal(forest->node_item[item->node], i);
 	}
 	assert_int_equal(roots, forest->root_count);
+}
+
+/* Holders first, then the whole queue in its order, each with a key of its own. */
+static void check_object(const struct forest *forest, uint32_t object)
+{
+	const struct graph *graph = forest->frame->graph;
+	const struct graph_lock *lock = &graph->locks[forest->items[object].lock];
+	uint32_t holder = lock->first_proc, place = lock->first_wait, child = object + 1;
+	assert_int_equal(forest->items[object].kind, FOREST_OBJECT);
+	assert_int_equal(forest->items[object].child_count, lock->holder_count + lock->wait_count);
+	for (; child != FOREST_NONE; child = forest->items[child].next) {
+		const struct forest_item *item = &forest->items[child];
+		assert_true(item->key.object == forest->items[object].key.object);
+		assert_true(forest_has_place(graph, item->key));
+		assert_int_equal(forest_find(forest, item->key), child);
+		if (item->holder != GRAPH_NONE)
+			assert_int_equal(item->holder, holder++);
+		else
+			assert_int_equal(item->place, place++);
+		assert_true(item->holder == GRAPH_NONE || place == lock->first_wait);
+	}
+	assert_int_equal(holder, lock->first_proc + lock->holder_count);
+	assert_int_equal(place, lock->first_wait + lock->wait_count);
+}
+
+/* Whatever sorts the objects, their queues keep their order. */
+static void test_objects(void **state)
+{
+	(void)state;
+	struct situation situation = make_trees(20, 3);
+	struct arena arena = ARENA_INIT;
+	for (int column = -1; column < COLUMN_COUNT; column++) {
+		struct forest_order order = { column < 0 ? NULL : &columns[column], column % 2 == 0 };
+		const struct forest *forest = forest_new_objects(situation.frame, order, &arena);
+		assert_int_equal(forest->root_count, situation.frame->graph->lock_count);
+		check_shape(forest);
+		for (uint32_t root = 0; root != FOREST_NONE; root = forest->items[root].next)
+			check_object(forest, root);
+	}
+	arena_release(&arena);
+	situation_release(&situation);
+}
+
+/* A session is found where it waits, else where it holds; who holds and wants more has a row for each. */
+static void test_places(void **state)
+{
+	(void)state;
+	struct strbuf text = STRBUF_INIT;
+	strbuf_add_string(&text, "session 1\nsession 2\nsession 3\n"
+				 "lock 1 AccessShare held relation db=1 rel=5\n"
+				 "lock 2 RowShare held relation db=1 rel=5\n"
+				 "lock 2 AccessExclusive waits=5s relation db=1 rel=5\n"
+				 "lock 3 AccessShare waits=4s relation db=1 rel=5\n");
+	struct situation situation = read_buffer(&text);
+	const struct graph *graph = situation.frame->graph;
+	struct arena arena = ARENA_INIT;
+	const struct forest *forest = forest_new_objects(situation.frame, situation.order, &arena);
+	check_object(forest, 0);
+	assert_int_equal(forest->count, 5);
+	assert_int_equal(forest->node_item[graph_find_pid(graph, 1)], 1);
+	assert_int_equal(forest->node_item[graph_find_pid(graph, 2)], 3);
+	assert_int_equal(forest->node_item[graph_find_pid(graph, 3)], 4);
+	struct row_key key = forest->items[3].key;
+	assert_int_equal(key.pid, 2);
+	assert_int_equal(key.part, FOREST_WAITER);
+	key.object++;
+	assert_false(forest_has_place(graph, key));
+	key = forest->items[4].key;
+	key.part = FOREST_HOLDER;
+	assert_false(forest_has_place(graph, key));
+	arena_release(&arena);
+	situation_release(&situation);
 }
 
 static void test_empty(void **state)
@@ -151,7 +223,9 @@ static void test_find(void **state)
 static void test_keys(void **state)
 {
 	(void)state;
-	struct row_key a = { FOREST_SESSION, 5, 10 }, b = { FOREST_SESSION, 5, 11 }, c = { FOREST_CYCLE, 5, 10 };
+	struct row_key a = { .kind = FOREST_SESSION, .pid = 5, .start = 10 },
+		       b = { .kind = FOREST_SESSION, .pid = 5, .start = 11 },
+		       c = { .kind = FOREST_CYCLE, .pid = 5, .start = 10 };
 	assert_int_equal(row_key_compare(a, a), 0);
 	assert_true(row_key_compare(a, b) < 0 && row_key_compare(b, a) > 0);
 	assert_true(row_key_compare(b, c) < 0 && row_key_compare(c, ROW_KEY_NONE) < 0);
@@ -160,8 +234,9 @@ static void test_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty), cmocka_unit_test(test_shape), cmocka_unit_test(test_every_column),
-		cmocka_unit_test(test_chain), cmocka_unit_test(test_find),  cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_empty),	cmocka_unit_test(test_shape),  cmocka_unit_test(test_every_column),
+		cmocka_unit_test(test_chain),	cmocka_unit_test(test_find),   cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_objects), cmocka_unit_test(test_places),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 
 static struct row_key key(int32_t pid)
 {
-	return (struct row_key){ FOREST_SESSION, pid, 1 };
+	return (struct row_key){ .kind = FOREST_SESSION, .pid = pid, .start = 1 };
 }
 
 static void add(struct ghosts *ghosts, enum ghost_kind kind, int32_t pid, uint32_t line, int64_t until)

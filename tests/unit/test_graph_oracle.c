@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { PROCS_MAX = 14, LOCKS_MAX = 4, FIRST_PID = 100, NOW = 1000 };
+enum { PROCS_MAX = 14, LOCKS_MAX = 4, FIRST_PID = 100, NOW = 1000, ROUNDS = 5000 };
 
 /* A process, or a prepared transaction if pid is 0. Its lock group is `group`: an index into the processes. */
 struct process {
@@ -423,6 +423,38 @@ static void round_of_answers(uint64_t seed)
 	frame_free(frame);
 }
 
+static uint64_t undecided; /* rounds of groups */
+
+/*
+ * Of groups that wait several times, too, the edges are found, though not always the place of each wait. Where two such
+ * groups stand around each other answers may leave more than one order open: then it is not called certain.
+ */
+static void round_of_groups(uint64_t seed)
+{
+	struct world world;
+	make_world(&world, &seed, false);
+	struct truth truth = find_truth(&world);
+	int32_t cover[PROCS_MAX];
+	struct frame *frame = make_frame(&world, &truth, NULL, 0);
+	uint32_t count = graph_cover(frame->graph, GRAPH_NONE, false, cover, PROCS_MAX);
+	frame_free(frame);
+	frame = make_frame(&world, &truth, cover, count);
+	const struct graph *graph = frame->graph;
+	check_presumed(graph);
+	if (graph_cover(graph, GRAPH_NONE, false, cover, PROCS_MAX) > 0) {
+		undecided++;
+		frame_free(frame);
+		return;
+	}
+	check_blockers(graph, &world, &truth);
+	check_capacity(graph);
+	check_blocked(graph, &world, &truth);
+	check_principal(graph, &world, &truth);
+	check_cycles(graph, &world, &truth);
+	check_behind(graph, &world, &truth);
+	frame_free(frame);
+}
+
 /* Of what some answers leave open the order is presumed; what is called certain is true. */
 static void round_of_some_answers(uint64_t seed)
 {
@@ -465,7 +497,7 @@ static uint64_t seed_at_work;
 
 static void run_rounds(void (*round)(uint64_t seed))
 {
-	uint64_t seed = number_from("ORACLE_SEED", 1), end = seed + number_from("ORACLE_ROUNDS", 5000);
+	uint64_t seed = number_from("ORACLE_SEED", 1), end = seed + number_from("ORACLE_ROUNDS", ROUNDS);
 	for (; seed < end; seed++) {
 		seed_at_work = seed;
 		round(seed * UINT64_C(0x9e3779b97f4a7c15));
@@ -494,6 +526,14 @@ static void test_answers(void **state)
 	run_rounds(round_of_answers);
 }
 
+static void test_groups(void **state)
+{
+	(void)state;
+	undecided = 0;
+	run_rounds(round_of_groups);
+	assert_true(undecided <= 1 + number_from("ORACLE_ROUNDS", ROUNDS) / 50);
+}
+
 static void test_some_answers(void **state)
 {
 	(void)state;
@@ -505,6 +545,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_given_order, tell_seed),
 		cmocka_unit_test_teardown(test_answers, tell_seed),
+		cmocka_unit_test_teardown(test_groups, tell_seed),
 		cmocka_unit_test_teardown(test_some_answers, tell_seed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

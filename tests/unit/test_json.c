@@ -152,7 +152,7 @@ static void test_session(void **state)
 		    "'xact_start':'2026-11-22T14:27:07.123456+00:00','query_start':'2026-11-22T14:27:08.123456+00:00',"
 		    "'state_change':'2026-11-22T14:27:09.123456+00:00','state':'active','wait_event_type':'Lock',"
 		    "'wait_event':'transactionid','query_id':-9223372036854775808,"
-		    "'query':'update orders',"
+		    "'query':'update orders','progress':null,"
 		    "'waits_for':{'lock':'transactionid','mode':'ShareLock','object':'xid 4711',"
 		    "'since':'2026-11-22T14:32:06.123455+00:00','wait':1.000001},"
 		    "'blocked_by':[{'pid':1,'id':'1@2026-11-22T12:32:07.123456+00:00','prepared':null,'kind':'hard'}],"
@@ -187,7 +187,7 @@ static void test_hidden_session(void **state)
 		"id",		"leader_pid", "backend_type",	 "user",       "database",
 		"application",	"client",     "backend_start",	 "xact_start", "query_start",
 		"state_change", "state",      "wait_event_type", "wait_event", "query_id",
-		"query",	"waits_for",  "deadlock",	 NULL
+		"query",	"progress",   "waits_for",	 "deadlock",   NULL
 	};
 	assert_null_fields(session, names);
 	assert_part(json_object_get(session, "blocked_by"), "[]");
@@ -348,6 +348,30 @@ static void test_locks(void **state)
 	json_decref(document);
 }
 
+static void test_progress(void **state)
+{
+	(void)state;
+	struct frame *frame = fixture_new();
+	struct progress vacuum = { .pid = 1, .kind = PROGRESS_VACUUM, .relation = 16389 };
+	struct progress index = { .pid = 2, .kind = PROGRESS_CREATE_INDEX, .params = { 2, 0, 0, 5, 2, 8008 } };
+	vacuum.params[0] = 1;
+	vacuum.params[1] = 1000;
+	vacuum.params[2] = 437;
+	index.params[9] = 7;
+	fixture_session(frame, 1, "a", SESSION_ACTIVE);
+	fixture_session(frame, 2, "b", SESSION_ACTIVE);
+	snapshot_add_progress(frame->snapshot, &index);
+	snapshot_add_progress(frame->snapshot, &vacuum);
+	json_t *document = document_of(frame, plain);
+	assert_part(json_object_get(session_of(document, 1), "progress"),
+		    "{'command':'vacuum','phase':'scanning heap','relation':16389,'done':437,'total':1000,"
+		    "'lockers_done':null,'lockers_total':null,'locker':null}");
+	assert_part(json_object_get(session_of(document, 2), "progress"),
+		    "{'command':'create index','phase':'waits for old snapshots','relation':null,'done':null,"
+		    "'total':null,'lockers_done':2,'lockers_total':5,'locker':8008}");
+	json_decref(document);
+}
+
 static void test_all_locks(void **state)
 {
 	(void)state;
@@ -391,7 +415,7 @@ int main(void)
 		cmocka_unit_test(test_many_blockers), cmocka_unit_test(test_prepared),
 		cmocka_unit_test(test_deadlock),      cmocka_unit_test(test_parallel_query),
 		cmocka_unit_test(test_locks),	      cmocka_unit_test(test_all_locks),
-		cmocka_unit_test(test_no_wait_start),
+		cmocka_unit_test(test_progress),      cmocka_unit_test(test_no_wait_start),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,31 @@ static void reads_a_prepared_transaction(void **state)
 	assert_false(rows_parse_prepared(&fixture->reader, fields, &prepared, &fixture->err));
 }
 
+static void reads_progress(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[PROGRESS_COLUMN_COUNT];
+	struct progress progress;
+	for (int i = 0; i < PROGRESS_COLUMN_COUNT; i++)
+		fields[i] = FIELD("\0\0\0\0\0\0\0\x05");
+	fields[PROGRESS_COLUMN_KIND] = FIELD("\0\0\0\3");
+	fields[PROGRESS_COLUMN_PID] = FIELD("\0\0\x1f\x51");
+	fields[PROGRESS_COLUMN_RELID] = FIELD("\xff\0\0\1");
+	fields[PROGRESS_COLUMN_PARAM1 + 1] = FIELD("\xff\xff\xff\xff\xff\xff\xff\xff");
+	fields[PROGRESS_COLUMN_COUNT - 1] = NULL_FIELD;
+	assert_true(rows_parse_progress(fields, &progress, &fixture->err));
+	assert_int_equal(progress.kind, PROGRESS_CREATE_INDEX);
+	assert_int_equal(progress.pid, 8017);
+	assert_int_equal(progress.relation, 0xff000001);
+	assert_true(progress.params[0] == 5 && progress.params[1] == -1);
+	assert_true(progress.params[PROGRESS_PARAMS - 2] == 5 && progress.params[PROGRESS_PARAMS - 1] == 0);
+	fields[PROGRESS_COLUMN_KIND] = FIELD("\0\0\0\6");
+	assert_false(rows_parse_progress(fields, &progress, &fixture->err));
+	fields[PROGRESS_COLUMN_KIND] = FIELD("\0\0\0\0");
+	fields[PROGRESS_COLUMN_PARAM1] = FIELD("\0\0\0\0");
+	assert_false(rows_parse_progress(fields, &progress, &fixture->err));
+}
+
 #define ARRAY_HEAD "\0\0\0\1\0\0\0\0\0\0\0\x17"
 
 static void reads_an_answer_sorted_and_each_pid_once(void **state)
@@ -286,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_words_still_make_a_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lock_with_a_wrong_field_is_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_a_prepared_transaction, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_progress, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_an_answer_sorted_and_each_pid_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_broken_answer_is_an_error, set_up, tear_down),
 	};

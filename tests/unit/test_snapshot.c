@@ -144,7 +144,7 @@ static void only_workers_of_a_parallel_query_have_a_leader(void **state)
 	snapshot_finish(snapshot);
 	static const uint32_t leaders[] = { 0, 0, 2, 3, 4 };
 	for (uint32_t i = 0; i < 5; i++)
-		assert_int_equal(snapshot_leader(snapshot, i), leaders[i]);
+		assert_int_equal(snapshot->sessions[i].leader, leaders[i]);
 	arena_release(&arena);
 }
 

@@ -1,0 +1,127 @@
+#include "snapshot_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * From 13 on the server says who leads a worker. Before, it follows from the transaction's start: a worker runs with
+ * that of its leader, to the microsecond (SetParallelStartTimestamps; since 10.6 and 11.1), in the same database and
+ * with the same login role. The leader cannot begin another transaction while it has workers. So one session alone that
+ * has the same three is the leader; of several nobody is.
+ */
+
+enum { V11 = 110000, V13 = 130000 };
+
+static bool has_type(const struct session *session, const char *type)
+{
+	return session->backend_type && strcmp(session->backend_type, type) == 0;
+}
+
+/*
+ * 10 calls every background worker just that. But a process that is younger than its own transaction has it from
+ * somebody else.
+ */
+static bool is_worker(const struct snapshot *snapshot, const struct session *session)
+{
+	if (has_type(session, "parallel worker"))
+		return true;
+	return snapshot->server.version_num < V11 && has_type(session, "background worker") &&
+	       session->xact_start < session->id.backend_start;
+}
+
+static int compare_words(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_transactions(const void *left, const void *right)
+{
+	const struct session *const *a = left, *const *b = right;
+	int order = compare_words((*a)->xact_start, (*b)->xact_start);
+	if (!order)
+		order = compare_words((*a)->datid, (*b)->datid);
+	return order ? order : compare_words((*a)->usesysid, (*b)->usesysid);
+}
+
+/* Those that may lead workers, by their transactions. */
+struct leaders {
+	const struct session **sessions;
+	uint32_t count;
+};
+
+static struct leaders list_leaders(const struct snapshot *snapshot)
+{
+	struct leaders leaders = { arena_array(snapshot->arena, snapshot->session_count, sizeof(void *)), 0 };
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		if (session->xact_start != WHEN_NONE && !is_worker(snapshot, session))
+			leaders.sessions[leaders.count++] = session;
+	}
+	if (leaders.count > 1)
+		qsort(leaders.sessions, leaders.count, sizeof *leaders.sessions, compare_transactions);
+	return leaders;
+}
+
+/* The one session in the worker's transaction; NULL: none, or several. */
+static const struct session *find_leader(const struct leaders *leaders, const struct session *worker)
+{
+	uint32_t low = 0, high = leaders->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (compare_transactions(&leaders->sessions[middle], &worker) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == leaders->count || compare_transactions(&leaders->sessions[low], &worker) != 0)
+		return NULL;
+	bool several = low + 1 < leaders->count && compare_transactions(&leaders->sessions[low + 1], &worker) == 0;
+	return several ? NULL : leaders->sessions[low];
+}
+
+static void find_by_transaction(struct snapshot *snapshot)
+{
+	struct leaders leaders = list_leaders(snapshot);
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		struct session *worker = &snapshot->sessions[i];
+		if (worker->leader_known)
+			continue;
+		const struct session *leader = worker->xact_start == WHEN_NONE ? NULL : find_leader(&leaders, worker);
+		if (!leader)
+			continue;
+		worker->leader = (uint32_t)(leader - snapshot->sessions);
+		worker->leader_known = true;
+	}
+}
+
+/* From 16 on leader_pid is set for apply workers, too, which are in no lock group: the type decides. */
+static void ask_server(struct snapshot *snapshot, uint32_t index)
+{
+	struct session *session = &snapshot->sessions[index];
+	session->leader = index;
+	if (!session->backend_type) {
+		/* A worker has no transaction id of its own. */
+		session->leader_known = !session->listed || session->backend_xid != 0;
+		return;
+	}
+	if (!is_worker(snapshot, session)) {
+		session->leader_known = true;
+		return;
+	}
+	uint32_t leader = session->leader_pid ? snapshot_find_pid(snapshot, session->leader_pid) : SNAPSHOT_NO_INDEX;
+	session->leader_known =
+		leader != SNAPSHOT_NO_INDEX || (snapshot->server.version_num >= V13 && session->leader_pid == 0);
+	if (leader != SNAPSHOT_NO_INDEX)
+		session->leader = leader;
+}
+
+void snapshot_find_groups(struct snapshot *snapshot)
+{
+	bool all_known = true;
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		ask_server(snapshot, i);
+		all_known &= snapshot->sessions[i].leader_known;
+	}
+	if (!all_known && snapshot->server.version_num < V13)
+		find_by_transaction(snapshot);
+}
