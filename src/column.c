@@ -78,7 +78,9 @@ static struct column_value get_behind(const struct column_row *row, bool ascii, 
 	/* Of one in a queue it is the object that tells. */
 	if (!row->item || row->item->key.part != FOREST_WHOLE)
 		return value_none;
-	return row->item->beneath > 0 && row->item->behind == WHEN_NONE ? value_hidden : value_age(row->item->behind);
+	if (row->item->beneath > 0 && row->item->behind == WHEN_NONE)
+		return value_hidden;
+	return value_age(row->item->behind);
 }
 
 static const char *session_label(const struct session *session)

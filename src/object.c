@@ -21,7 +21,7 @@ static bool is_connected_to(const struct snapshot *snapshot, const char *databas
 	return snapshot->server.database && strcmp(snapshot->server.database, database) == 0;
 }
 
-/* Where the name is not known: "rel 16389", and of another database, which this connection cannot look up, "shop:16389". */
+/* Where the name is not known: "rel 16389"; of another database, where this connection cannot ask, "shop:16389". */
 static void add_unnamed_relation(const struct snapshot *snapshot, const struct locktag *tag, struct strbuf *out)
 {
 	const char *database = tag->database == 0 ? NULL : database_name(snapshot, tag->database);

@@ -170,7 +170,7 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 		strbuf_add_string(out, "is this program's own session");
 		break;
 	case MAY_NOT_NO_IDENTITY:
-		strbuf_add_string(out, "hides its start time, without which no signal is safe: ");
+		strbuf_add_string(out, "hides its start, so no signal is safe: ");
 		add_mend(snapshot, lacking(&snapshot->role) | GRANT_MONITOR, out);
 		break;
 	case MAY_NOT_SUPERUSER:

@@ -195,7 +195,7 @@ bool rows_parse_session(const struct row_reader *reader, const struct row_field 
 	if (session->backend_type)
 		session->is_client = strcmp(session->backend_type, "client backend") == 0;
 	else
-		session->is_client = session->datid != 0;
+		session->is_client = session->datid != 0 && session->usesysid != 0;
 	return true;
 }
 

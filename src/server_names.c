@@ -9,7 +9,7 @@ enum { RELATIONS_AT_ONCE = 500 };
 #define UNKNOWN_FOR (3 * WHEN_SECOND) /* created by a transaction that has not committed, or dropped */
 #define RIGHTS_KNOWN_FOR (5 * WHEN_SECOND) /* a GRANT shows after so long */
 #define WAITED_KNOWN_FOR (5 * WHEN_SECOND) /* what somebody waits for: it may be renamed under our eyes */
-#define KNOWN_FOR (60 * WHEN_SECOND)
+#define KNOWN_FOR (30 * WHEN_SECOND)
 
 /* Whether a name is to be asked for: one that was never had, or one that was and may have changed since. */
 static bool is_wanted(const struct name_entry *entry, enum names_wish wish, int64_t known_for, int64_t now)

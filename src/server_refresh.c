@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8 };
+enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8, WALSENDERS_APART_SINCE = 120000 };
 
 /* Of the last scans' server time, for questions about the order of queues. */
 #define QUESTIONS_SHARE 0.1
@@ -65,6 +65,9 @@ static bool handle_session(void *context, const struct row_field *fields, struct
 	struct session session;
 	if (!rows_parse_session(&scan->reader, fields, &session, err))
 		return false;
+	/* Since 12 walsenders have slots of their own. */
+	if (scan->server->version < WALSENDERS_APART_SINCE && session.backend_type)
+		session.is_client |= strcmp(session.backend_type, "walsender") == 0;
 	snapshot_add_session(scan->frame->snapshot, &session);
 	scan->frame->snapshot->cost.activity_rows++;
 	return true;

@@ -65,8 +65,8 @@ void state_look_up(struct state *state, const struct scene *scene, int64_t now)
 void state_take_lookup(struct state *state, const struct lookup_news *news, int64_t now)
 {
 	if (news->outcome == LOOKUP_DONE)
-		state_say(state, MESSAGE_NEWS, now, "database %s named %u relations; that connection is closed again",
-			  news->database, (unsigned)news->found);
+		state_say(state, MESSAGE_NEWS, now, "database %s named %u %s; that connection is closed again",
+			  news->database, (unsigned)news->found, news->found == 1 ? "relation" : "relations");
 	else
 		state_say(state, MESSAGE_ERROR, now, "no names from database %s: %s", news->database, news->text);
 }

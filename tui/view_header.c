@@ -241,16 +241,26 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	} else {
 		add(segments, count, STYLE_LIVE, 0, true, " LIVE ");
 		interval_text(state->status.interval, interval, sizeof interval);
-		add(segments, count, STYLE_HEADER, 3, true, interval);
-		snprintf(text, sizeof text, "costs %.*f ms", snapshot->cost.server < 10000 ? 1 : 0,
+		snprintf(text, sizeof text, "%s, costs %.*f ms", interval, snapshot->cost.server < 10000 ? 1 : 0,
 			 (double)snapshot->cost.server / 1000);
-		add(segments, count, STYLE_HEADER, 6, true, text);
+		add(segments, count, STYLE_HEADER, 3, true, text);
+	}
+}
+
+/* Where only the costs are too much, they go, and not what the role may do. */
+static void leave_out_costs(const struct canvas *canvas, struct segment *segments, int count)
+{
+	int surplus = segments_width(canvas, segments, count) - canvas->width;
+	for (int i = 0; i < count && surplus > 0; i++) {
+		char *costs = strstr(segments[i].text, ", costs ");
+		if (segments[i].right && costs && (int)strlen(costs) >= surplus)
+			*costs = '\0';
 	}
 }
 
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
 {
-	struct segment segments[10];
+	struct segment segments[9];
 	char text[sizeof segments[0].text], clock[WHEN_TEXT_SIZE];
 	int count = 0;
 	server_text(context, text, sizeof text);
@@ -263,8 +273,10 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 		version_text(context->scene->frame->snapshot, text, sizeof text);
 		add(segments, &count, STYLE_HEADER, 4, false, text);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
-		/* What cannot be seen or done is told before what the server is. */
-		add(segments, &count, STYLE_HEADER, context->state->advised ? 2 : 5, false, text);
+		/* What cannot be seen or done is told before what the server is, but not before how far it is behind.
+		 */
+		bool standby = context->scene->frame->snapshot->server.in_recovery;
+		add(segments, &count, STYLE_HEADER, context->state->advised && !standby ? 2 : 5, false, text);
 	}
 	add_liveness(context, segments, &count);
 	if (context->scene) {
@@ -272,6 +284,7 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 			 when_format_clock(context->scene->frame->snapshot->taken_at, clock));
 		add(segments, &count, STYLE_HEADER, 2, true, text);
 	}
+	leave_out_costs(canvas, segments, count);
 	view_draw_segments(canvas, context->layout.banner_lines, segments, count);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Below this width everything is said in fewer words, so that it fits 40 columns by 10 lines. */
-enum { COMPACT_WIDTH = 60, MOST_LINES = 40, MOST_PARAGRAPHS = 8 };
+enum { COMPACT_WIDTH = 60, ROOMY_WIDTH = 90, MOST_LINES = 40, MOST_PARAGRAPHS = 8 };
 
 #define UNLOGGED "UNLOGGED "
 
@@ -130,17 +130,17 @@ static void add_entry(const struct question *question, bool compact, struct strb
 	strbuf_printf(out, "%s_", question->entry.text);
 }
 
-static void add_answer(const struct question *question, bool compact, struct strbuf *out)
+static void add_answer(const struct question *question, int width, struct strbuf *out)
 {
 	const char *verb = question->verb == SIGNAL_CANCEL ? "cancel the query of" : "terminate";
 	if (question->entry.kind != PROMPT_NONE)
-		add_entry(question, compact, out);
-	else if (compact)
+		add_entry(question, width < COMPACT_WIDTH, out);
+	else if (width < COMPACT_WIDTH)
 		strbuf_printf(out, "y = %s %d, else: leave it",
 			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate", (int)question->target.pid);
 	else
-		strbuf_printf(out, "y = %s %d     r = give a reason     any other key = leave it", verb,
-			      (int)question->target.pid);
+		strbuf_printf(out, "y = %s %d     %sany other key = leave it", verb, (int)question->target.pid,
+			      width < ROOMY_WIDTH ? "" : "r = give a reason     ");
 }
 
 static void add_unlogged(const struct state *state, struct strbuf *out)
@@ -184,7 +184,7 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 		add_unlogged(context->state, next_paragraph(paragraphs));
 	if (question->reason[0] && question->entry.kind != PROMPT_REASON)
 		strbuf_printf(next_paragraph(paragraphs), "Reason: %s", question->reason);
-	add_answer(question, compact, next_paragraph(paragraphs));
+	add_answer(question, width, next_paragraph(paragraphs));
 }
 
 struct drawing {

@@ -100,7 +100,7 @@ static void says_which_grant_is_missing(void **state)
 	stage_watch(stage, arguments);
 	stage_select(stage, holder);
 	vt_send(stage->vt, "K");
-	stage_expect(stage, "GRANT pg_monitor TO plain");
+	stage_expect(stage, "no signal is safe: GRANT pg_monitor, pg_signal_backend TO plain");
 	stage_expect_untouched(stage, holder, waiter);
 }
 

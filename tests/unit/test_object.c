@@ -45,7 +45,7 @@ static void test_relations(void **state)
 	check_name("relation db=0 rel=1262", "table pg_database");
 	check_name("relation db=1 rel=7", "rel 7");
 	check_name("relation db=2 rel=16389", "crm:16389");
-	check_name("relation db=3 rel=16389", "rel 16389");
+	check_name("relation db=3 rel=16389", "3:16389");
 	check_name("tuple db=1 rel=16389 page=0 tuple=6", "row orders (0,6)");
 	check_name("tuple db=2 rel=16389 page=4294967295 tuple=65535", "row crm:16389 (4294967295,65535)");
 	check_name("page db=1 rel=16390 page=4294967295", "page orders_pkey (4294967295)");
