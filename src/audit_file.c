@@ -129,8 +129,8 @@ static bool write_whole(struct audit_file *file, const char *bytes, size_t lengt
 
 static bool append_once(struct audit_file *file, const char *line, size_t length, struct err *err)
 {
-	off_t size;
-	bool torn;
+	off_t size = 0;
+	bool torn = false;
 	if (!find_end(file, &size, &torn, err))
 		return false;
 	if (!torn)
@@ -170,8 +170,8 @@ static bool try_out(struct audit_file *file, off_t size, struct err *err)
 
 bool audit_file_probe(struct audit_file *file, struct err *err)
 {
-	off_t size;
-	bool torn;
+	off_t size = 0;
+	bool torn = false;
 	if (!take_file(file, err))
 		return false;
 	bool able = find_end(file, &size, &torn, err);
@@ -195,8 +195,8 @@ static void add_whole_lines(struct strbuf *out, const char *bytes, size_t length
 
 bool audit_file_read_tail(struct audit_file *file, size_t most, struct strbuf *out, struct err *err)
 {
-	off_t size;
-	bool torn;
+	off_t size = 0;
+	bool torn = false;
 	if (!take_file(file, err))
 		return false;
 	bool found = find_end(file, &size, &torn, err);
