@@ -2,6 +2,8 @@
 
 #include "pglocktop/object.h"
 #include "pglocktop/progress.h"
+#include "pglocktop/recovery.h"
+#include "pglocktop/waitevent.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -87,7 +89,9 @@ static const char *session_label(const struct session *session)
 {
 	if (session->application && *session->application)
 		return session->application;
-	return session->user ? session->user : session->backend_type;
+	if (session->user)
+		return session->user;
+	return session->state == SESSION_HIDDEN && session->listed ? "?" : session->backend_type;
 }
 
 static struct column_value get_session(const struct column_row *row, bool ascii, struct strbuf *text)
@@ -227,31 +231,48 @@ static void format_state(const struct column_row *row, bool ascii, struct strbuf
 }
 
 /* What a maintenance command says of itself is no part of the value: sorted by it rows would move with each block. */
-static void add_progress(const struct column_row *row, bool after, struct strbuf *out)
+static void add_progress(const struct column_row *row, struct strbuf *out)
 {
 	const struct session *session = row_session(row);
 	if (!session || !session->progress)
 		return;
-	strbuf_add_string(out, after ? ", " : "");
+	strbuf_add_string(out, out->length > 0 ? ", " : "");
 	progress_summarize(session->progress, out);
+}
+
+/* Why one that waits for no lock does not go on: its wait event, in words. */
+static void add_other_wait(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	const struct graph_node *node = row_node(row);
+	struct strbuf words = STRBUF_INIT;
+	if (row->session != SNAPSHOT_NO_INDEX && (!node || node->wait_count == 0))
+		waitevent_describe(row->frame->snapshot, row->session, &words);
+	if (words.length > 0)
+		strbuf_printf(out, "%s%s%s", out->length > 0 ? " " : "", ascii ? "> " : "→ ", words.text);
+	strbuf_release(&words);
+}
+
+static void describe_object(const struct column_row *row, bool ascii, struct strbuf *out)
+{
+	if (row->node != GRAPH_NONE)
+		object_describe_node(row->frame->graph, row->node, ascii, out);
+	add_other_wait(row, ascii, out);
+	add_progress(row, out);
 }
 
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
 {
-	size_t before = out->length;
-	if (row->node != GRAPH_NONE)
-		object_describe_node(row->frame->graph, row->node, ascii, out);
-	add_progress(row, out->length > before, out);
-	if (out->length == before)
-		strbuf_add_char(out, '-');
+	struct strbuf text = STRBUF_INIT;
+	describe_object(row, ascii, &text);
+	strbuf_add_string(out, text.length > 0 ? text.text : "-");
+	strbuf_release(&text);
 }
 
 /* Without the sign, so that a filter's ^ stands before the name and holders sort with their waiters. */
 static struct column_value get_object(const struct column_row *row, bool ascii, struct strbuf *text)
 {
 	struct strbuf whole = STRBUF_INIT;
-	if (row->node != GRAPH_NONE)
-		object_describe_node(row->frame->graph, row->node, ascii, &whole);
+	describe_object(row, ascii, &whole);
 	const char *blank = strchr(whole.text, ' ');
 	struct column_value value = value_text(blank ? blank + 1 : whole.text, text);
 	strbuf_release(&whole);
@@ -348,6 +369,12 @@ static struct column_value get_query(const struct column_row *row, bool ascii, s
 	return session->query ? value_text(session->query, text) : value_missing(session);
 }
 
+/* It is in somebody's way, or somebody is in its. */
+static bool row_matters(const struct column_row *row)
+{
+	return row->node != GRAPH_NONE || waitevent_is_conflict(row_session(row));
+}
+
 static void format_query(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	const struct session *session = row_session(row);
@@ -355,6 +382,9 @@ static void format_query(const struct column_row *row, bool ascii, struct strbuf
 		strbuf_add_string(out, "last: ");
 	if (get_query(row, ascii, out).hidden)
 		strbuf_add_char(out, '?');
+	/* Recovery has no query: in its place stands what can be done about it. */
+	if (session && row->frame->snapshot->server.in_recovery && row_matters(row))
+		recovery_explain(row->frame->snapshot, row->session, out);
 }
 
 static struct column_value get_application(const struct column_row *row, bool ascii, struct strbuf *text)

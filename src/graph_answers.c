@@ -1,5 +1,7 @@
 #include "graph_build.h"
 
+#include "pglocktop/recovery.h"
+
 #include <string.h>
 
 /*
@@ -62,12 +64,6 @@ static bool began_after(const struct graph *graph, int64_t since, int64_t when)
 bool graph_joined_after(const struct graph *graph, const struct graph_wait *wait, int64_t when)
 {
 	return began_after(graph, wait->since, when);
-}
-
-static bool is_startup(const struct snapshot *snapshot, uint32_t session)
-{
-	const char *type = snapshot->sessions[session].backend_type;
-	return type && strcmp(type, "startup") == 0;
 }
 
 static uint32_t answer_serial(const struct sorting *sorting, uint32_t place)
@@ -246,7 +242,7 @@ static uint32_t count_usable(struct sorting *sorting)
 	for (uint32_t i = 0; i < sorting->count; i++) {
 		struct graph_wait *wait = &sorting->waits[i];
 		bool usable = answers->of_session[wait->session] != GRAPH_NONE &&
-			      !is_startup(sorting->build->snapshot, wait->session);
+			      !recovery_is_startup(&sorting->build->snapshot->sessions[wait->session]);
 		sorting->asked_rank[i] = usable ? 0 : GRAPH_NONE;
 		count += usable;
 	}

@@ -1,5 +1,7 @@
 #include "graph_build.h"
 
+#include "pglocktop/recovery.h"
+
 #include <string.h>
 
 /* The waits of a queue by mode. */
@@ -81,8 +83,7 @@ static uint16_t cheapest_cover(const struct tally *tally)
 
 static bool can_be_asked(const struct graph *graph, const struct graph_wait *wait)
 {
-	const char *type = graph->snapshot->sessions[wait->session].backend_type;
-	return !type || strcmp(type, "startup") != 0;
+	return !recovery_is_startup(&graph->snapshot->sessions[wait->session]);
 }
 
 /* Of a lock group that waits several times, and of a process whose group is not known, only all answers tell enough. */

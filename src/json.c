@@ -64,6 +64,10 @@ static json_t *server_value(const struct server_info *server)
 	put(value, "max_connections", number_value(server->max_connections != 0, server->max_connections));
 	put(value, "slots_for_all", number_value(server->slots_for_all != 0, server->slots_for_all));
 	put(value, "system_identifier", text_value(server->system_identifier));
+	put(value, "replay_lag", seconds_value(server->replay_lag));
+	put(value, "receives_wal",
+	    server->max_standby_delay != WHEN_NONE ? json_boolean(server->receives_wal) : json_null());
+	put(value, "max_standby_delay", seconds_value(server->max_standby_delay));
 	return value;
 }
 
@@ -179,6 +183,25 @@ static void put_blockers(struct writer *writer, uint32_t session, json_t *value)
 		put(value, "blocked_by_more", json_integer(count - shown));
 }
 
+/* Who holds up a safe snapshot: none of pg_blocking_pids()' edges, and there only where the server told it. */
+static void put_safe_snapshot(const struct writer *writer, uint32_t session, json_t *value)
+{
+	const struct safe_snapshot *safe = snapshot_find_safe(writer->snapshot, session);
+	if (!safe)
+		return;
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < safe->blocker_count; i++) {
+		uint32_t index = snapshot_find_pid(writer->snapshot, safe->blockers[i]);
+		json_t *blocker = json_object();
+		put(blocker, "pid", number_value(safe->blockers[i] != 0, safe->blockers[i]));
+		put(blocker, "id",
+		    index == SNAPSHOT_NO_INDEX ? json_null() : identity_value(writer->snapshot->sessions[index].id));
+		if (json_array_append_new(list, blocker) != 0)
+			err_die("out of memory");
+	}
+	put(value, "safe_snapshot_blocked_by", list);
+}
+
 struct counts {
 	uint32_t direct, total, beneath;
 	bool exact;
@@ -280,6 +303,7 @@ static json_t *session_value(struct writer *writer, uint32_t index)
 	put(value, "progress", progress_value(session->progress));
 	put(value, "waits_for", wait_value(writer, index));
 	put_blockers(writer, index, value);
+	put_safe_snapshot(writer, index, value);
 	put(value, "blocks", session_blocks_value(writer, index));
 	put(value, "deadlock", deadlock_value(writer, index));
 	put(value, "may", may_value(writer, session));

@@ -1,5 +1,7 @@
 #include "pglocktop/privilege.h"
 
+#include "pglocktop/recovery.h"
+
 #include <string.h>
 
 enum {
@@ -159,6 +161,18 @@ static void explain_hidden_worker(const struct snapshot *snapshot, struct strbuf
 	add_grantee(&snapshot->role, out);
 }
 
+/* On a standby recovery can be in the way of sessions, and there is something to be done about it. */
+static void explain_auxiliary(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
+{
+	if (snapshot->server.in_recovery && recovery_is_startup(session)) {
+		strbuf_add_string(out, "is the startup process. ");
+		recovery_explain(snapshot, (uint32_t)(session - snapshot->sessions), out);
+	} else {
+		strbuf_printf(out, "is the server's %s: nobody can signal it",
+			      session->backend_type ? session->backend_type : "own process");
+	}
+}
+
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out)
 {
 	strbuf_printf(out, "%d ", session->id.pid);
@@ -193,8 +207,7 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 			      session->backend_type ? session->backend_type : "process");
 		break;
 	case MAY_NOT_AUXILIARY:
-		strbuf_printf(out, "is the server's %s: nobody can signal it",
-			      session->backend_type ? session->backend_type : "own process");
+		explain_auxiliary(snapshot, session, out);
 		break;
 	case MAY_NOT_GONE:
 		strbuf_add_string(out, "came or went while the server was read: wait for the next refresh");

@@ -1,5 +1,7 @@
 #include "pglocktop/scene.h"
 
+#include "pglocktop/waitevent.h"
+
 #include "fingerprint.h"
 
 #include <stdlib.h>
@@ -126,12 +128,13 @@ static void scene_add_line(struct scene *scene, enum scene_line_kind kind, uint3
 /* A ghost of one who left the tree, or an object's queue, is not shown when it is back. */
 static bool ghost_shows(const struct scene *scene, const struct ghost *ghost)
 {
-	const struct graph *graph = scene->frame->graph;
+	const struct frame *frame = scene->frame;
 	if (ghost->kind != GHOST_LEFT || ghost->key.kind != FOREST_SESSION)
 		return true;
 	if (ghost->key.part != FOREST_WHOLE)
-		return !forest_has_place(graph, ghost->key);
-	return graph_find_pid(graph, ghost->key.pid) == GRAPH_NONE;
+		return !forest_has_place(frame->graph, ghost->key);
+	uint32_t session = snapshot_find_pid(frame->snapshot, ghost->key.pid);
+	return session == SNAPSHOT_NO_INDEX || !waitevent_is_shown(frame, session);
 }
 
 /* Where in the list ghosts are about to be put. */
@@ -159,6 +162,38 @@ int64_t scene_brief_wait(const struct state *state)
 	return state->status.interval < WHEN_SECOND ? state->status.interval : WHEN_SECOND;
 }
 
+/* What a filter and a minimum age leave. */
+static bool session_matches(const struct state *state, const struct snapshot *snapshot, uint32_t index,
+			    const struct filter_run *filter)
+{
+	if (filter && !filter->sessions[index])
+		return false;
+	return state->minimum_age <= 0 || session_age(snapshot, &snapshot->sessions[index]) >= state->minimum_age;
+}
+
+/* Those who are shown behind the tree, but not behind the objects: writes their indices, returns how many they are. */
+static uint32_t scene_find_beside(const struct scene *scene, const struct state *state, const struct filter_run *filter,
+				  uint32_t *sessions)
+{
+	const struct snapshot *snapshot = scene->frame->snapshot;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->session_count && state->view == VIEW_TREE; i++)
+		if (waitevent_is_beside_tree(scene->frame, i) && session_matches(state, snapshot, i, filter))
+			sessions[count++] = i;
+	return count;
+}
+
+static void scene_add_sessions(struct scene *scene, const struct state *state, uint32_t *next, const uint32_t *sessions,
+			       uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct identity id = scene->frame->snapshot->sessions[sessions[i]].id;
+		scene_add_ghosts(scene, state, next, BEFORE_A_ROOT);
+		struct row_key key = { .kind = FOREST_SESSION, .pid = id.pid, .start = id.backend_start };
+		scene_add_line(scene, SCENE_SESSION, sessions[i], key);
+	}
+}
+
 /* The tree, or the objects. */
 static void scene_make_forest(struct scene *scene, struct state *state, const struct filter_run *filter)
 {
@@ -168,23 +203,26 @@ static void scene_make_forest(struct scene *scene, struct state *state, const st
 		.brief = scene_brief_wait(state),
 		.whole = state->unfolded_all,
 	};
-	uint32_t ghosts = state->ghosts.count;
-	options.height = scene->list_height > ghosts ? scene->list_height - ghosts : 1;
+	uint32_t *beside = scene_array(scene, scene->frame->snapshot->session_count, sizeof *beside);
+	uint32_t beside_count = scene_find_beside(scene, state, filter, beside);
+	uint32_t others = state->ghosts.count + beside_count;
+	options.height = scene->list_height > others ? scene->list_height - others : 1;
 	struct forest_order order = state->lists[state->view].order;
 	scene->forest = state->view == VIEW_OBJECTS ? forest_new_objects(scene->frame, order, &scene->arena)
 						    : forest_new(scene->frame, order, &scene->arena);
 	options.matched = scene_match_items(scene, state, filter);
 	options.keep = scene_keep(scene, state, options.matched, &options.keep_count);
 	scene->outline = outline_new(scene->forest, &options, &scene->arena);
-	scene->lines = scene_array(scene, (size_t)scene->outline->count + ghosts, sizeof *scene->lines);
+	scene->lines = scene_array(scene, (size_t)scene->outline->count + others, sizeof *scene->lines);
 	uint32_t next = 0;
 	for (uint32_t i = 0; i < scene->outline->count; i++) {
 		bool root = scene->outline->lines[i].depth == 0;
 		scene_add_ghosts(scene, state, &next, root ? BEFORE_A_ROOT : WITHIN_A_TREE);
 		scene_add_line(scene, SCENE_TREE, i, line_key(scene->forest, &scene->outline->lines[i]));
 	}
+	scene_add_sessions(scene, state, &next, beside, beside_count);
 	scene_add_ghosts(scene, state, &next, AT_THE_END);
-	scene->nobody_waits = scene->forest->count == 0;
+	scene->nobody_waits = scene->forest->count == 0 && beside_count == 0;
 }
 
 struct sort_key {
@@ -216,17 +254,6 @@ static int compare_sort_keys(const void *a, const void *b, void *context)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static bool session_shows(const struct state *state, const struct snapshot *snapshot, uint32_t index,
-			  const struct filter_run *filter)
-{
-	const struct session *session = &snapshot->sessions[index];
-	if (state->hide_idle && is_idle(session))
-		return false;
-	if (filter && !filter->sessions[index])
-		return false;
-	return state->minimum_age <= 0 || session_age(snapshot, session) >= state->minimum_age;
-}
-
 static void take_sort_key(struct scene *scene, struct forest_order order, struct strbuf *text, struct sort_key *key)
 {
 	const struct session *session = &scene->frame->snapshot->sessions[key->session];
@@ -255,7 +282,8 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	struct strbuf text = STRBUF_INIT;
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < snapshot->session_count; i++) {
-		if (!session_shows(state, snapshot, i, filter))
+		if ((state->hide_idle && is_idle(&snapshot->sessions[i])) ||
+		    !session_matches(state, snapshot, i, filter))
 			continue;
 		keys[count].session = i;
 		take_sort_key(scene, order, &text, &keys[count++]);
@@ -266,11 +294,10 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	qsort_r(keys, count, sizeof *keys, compare_sort_keys, &by);
 	scene->lines = scene_array(scene, (size_t)count + state->ghosts.count, sizeof *scene->lines);
 	uint32_t next = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		struct row_key key = { .kind = FOREST_SESSION, .pid = keys[i].pid, .start = keys[i].start };
-		scene_add_ghosts(scene, state, &next, BEFORE_A_ROOT);
-		scene_add_line(scene, SCENE_SESSION, keys[i].session, key);
-	}
+	uint32_t *sessions = scene_array(scene, count, sizeof *sessions);
+	for (uint32_t i = 0; i < count; i++)
+		sessions[i] = keys[i].session;
+	scene_add_sessions(scene, state, &next, sessions, count);
 	scene_add_ghosts(scene, state, &next, AT_THE_END);
 }
 

@@ -204,7 +204,7 @@ struct server_facts {
 	int32_t max_connections, reserved_connections;
 	int32_t own_pid;
 	bool pooled;
-	bool in_recovery;
+	bool tells_replay; /* it was a standby when it was connected to, and answered how far it is */
 };
 
 struct wait_key; /* server_questions.c */
@@ -217,6 +217,19 @@ struct server_questions {
 	bool cut, was_cut; /* the budget had no room for all of these; of those before */
 	double model; /* what they should cost, microseconds */
 	double scale; /* what they cost in truth, over the model */
+};
+
+/* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
+enum { SAFE_MOST = 64 };
+
+struct safe_wait {
+	struct identity id;
+	int64_t query_start;
+};
+
+struct server_safe {
+	struct safe_wait waits[SAFE_MOST];
+	uint32_t count;
 };
 
 struct server {
@@ -246,6 +259,7 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
 	int64_t scan_time; /* the server's, of the last refresh */
@@ -328,6 +342,15 @@ bool questions_settled(const struct server *server, const struct snapshot *snaps
 void questions_accept(struct server *server, struct snapshot *snapshot, struct queue_answer *answers, uint32_t count);
 void questions_measure(struct server *server, int64_t elapsed);
 void questions_release(struct server_questions *questions);
+
+/* server_safe.c */
+void safe_choose(struct server *server, const struct snapshot *snapshot);
+void safe_ask(struct server *server, struct arena *arena, row_handler handle, void *context);
+/* Answers are as of pg_blocking_pids(): those of waits that stand unchanged go into the snapshot. */
+void safe_accept(const struct server *server, struct snapshot *snapshot, const struct queue_answer *answers,
+		 uint32_t count);
+/* Whether another round would not tell more. */
+bool safe_settled(const struct server *server, const struct snapshot *snapshot);
 
 /* server_cache.c */
 void name_cache_add(struct name_cache *cache, const struct name_entry *owned);

@@ -48,6 +48,18 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" and a.backend_start operator(pg_catalog.=) $2"                                                               \
 	" and pg_catalog.clock_timestamp() operator(pg_catalog.<) " last
 
+/* A setting that is a time; -1, which some have for "never", is -1000000. */
+#define SETTING_MICROSECONDS(name)                                                                                     \
+	"(pg_catalog.date_part('epoch', pg_catalog.current_setting('" name "')::pg_catalog.interval)"                  \
+	" operator(pg_catalog.*) 1000000)::pg_catalog.int8"
+
+/* What was received is read before what is replayed: so that all of it is replayed was true. */
+#define STANDBY_COLUMNS                                                                                                \
+	"select pg_catalog.pg_last_wal_receive_lsn() operator(pg_catalog.<=) pg_catalog.pg_last_wal_replay_lsn(),"     \
+	" pg_catalog.pg_last_xact_replay_timestamp(),"                                                                 \
+	" (select w.pid is not null from pg_catalog.pg_stat_get_wal_receiver() w), " SETTING_MICROSECONDS(             \
+		"max_standby_streaming_delay") ", " SETTING_MICROSECONDS("max_standby_archive_delay")
+
 /* By current_user, whose rights the server's checks are about (GetUserId): SET ROLE in a role's settings changes it. */
 #define OWN_ROLE(sees_all, signals_autovacuum)                                                                         \
 	"select r.rolname, pg_catalog.quote_ident(r.rolname), r.rolsuper, r.rolinherit, " sees_all                     \
@@ -71,6 +83,14 @@ static const struct query queries[] = {
 	  { INT4_ARRAY_OID },
 	  "select p, pg_catalog.pg_blocking_pids(p), pg_catalog.statement_timestamp(), pg_catalog.clock_timestamp()"
 	  " from pg_catalog.unnest($1) p" },
+	{ QUERY_SAFE_SNAPSHOTS,
+	  0,
+	  0,
+	  "pg_safe_snapshot_blocking_pids",
+	  2,
+	  1,
+	  { INT4_ARRAY_OID },
+	  "select p, pg_catalog.pg_safe_snapshot_blocking_pids(p) from pg_catalog.unnest($1) p" },
 	{ QUERY_HEAD,
 	  0,
 	  0,
@@ -122,17 +142,25 @@ static const struct query queries[] = {
 	{ QUERY_PROGRESS, V12, V13, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_12 },
 	{ QUERY_PROGRESS, V13, V14, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_13 },
 	{ QUERY_PROGRESS, V14, 0, "pg_stat_get_progress_info", 20, 0, { 0 }, PROGRESS_14 },
+	/* No row on a primary. */
+	{ QUERY_STANDBY,
+	  0,
+	  0,
+	  "pg_last_wal_replay_lsn",
+	  5,
+	  0,
+	  { 0 },
+	  STANDBY_COLUMNS " where pg_catalog.pg_is_in_recovery()" },
 	{ QUERY_TAIL,
 	  0,
 	  0,
 	  "pg_stat_get_db_deadlocks",
-	  3,
+	  2,
 	  1,
 	  { OID_ARRAY_OID },
 	  "select pg_catalog.clock_timestamp(),"
 	  " (select pg_catalog.sum(pg_catalog.pg_stat_get_db_deadlocks(d))::pg_catalog.int8"
-	  " from pg_catalog.unnest($1) d),"
-	  " case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_xact_replay_timestamp() end" },
+	  " from pg_catalog.unnest($1) d)" },
 	{ QUERY_CANCEL,
 	  0,
 	  0,
@@ -168,8 +196,7 @@ static const struct query queries[] = {
 	  { 0 },
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4,"
-	  " (pg_catalog.date_part('epoch', pg_catalog.current_setting('deadlock_timeout')::pg_catalog.interval)"
-	  " * 1000000)::pg_catalog.int8, pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
 	{ QUERY_SETTINGS,
 	  V16,
 	  0,
@@ -180,8 +207,7 @@ static const struct query queries[] = {
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"
 	  " + pg_catalog.current_setting('reserved_connections')::pg_catalog.int4,"
-	  " (pg_catalog.date_part('epoch', pg_catalog.current_setting('deadlock_timeout')::pg_catalog.interval)"
-	  " * 1000000)::pg_catalog.int8, pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
 	{ QUERY_SYSTEM,
 	  0,
 	  0,

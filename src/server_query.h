@@ -15,6 +15,7 @@
 enum query_id {
 	/* a refresh */
 	QUERY_QUESTIONS,
+	QUERY_SAFE_SNAPSHOTS,
 	QUERY_HEAD,
 	QUERY_LOCKS,
 	QUERY_ACTIVITY,
@@ -28,6 +29,8 @@ enum query_id {
 	/* once a connection */
 	QUERY_SETTINGS,
 	QUERY_SYSTEM,
+	/* a refresh of a standby; not every service lets it be asked */
+	QUERY_STANDBY,
 	/* names: these read catalogs, and may fail */
 	QUERY_SHORT_WAIT, /* goes before each of them: what is locked is not waited for */
 	QUERY_OWN_ROLE,

@@ -9,6 +9,15 @@ enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8, WALSENDERS_AP
 /* Of the last scans' server time, for questions about the order of queues. */
 #define QUESTIONS_SHARE 0.1
 
+/* What a standby says of itself. */
+struct standby {
+	bool known; /* it is one */
+	bool all_replayed; /* of what was received; false also where nothing was */
+	int64_t replayed_at; /* the last transaction, by the primary's clock; WHEN_NONE: none yet */
+	bool receives;
+	int64_t streaming_delay, archive_delay;
+};
+
 /* One reading on its way. */
 struct scan {
 	struct server *server;
@@ -17,8 +26,10 @@ struct scan {
 	struct queue_answer *answers;
 	size_t answer_count, answer_capacity;
 	int64_t questions_from, questions_until, head_at, tail_at; /* the server's clock */
-	int64_t replayed_at;
+	struct queue_answer safe[SAFE_MOST]; /* of pg_safe_snapshot_blocking_pids() */
+	uint32_t safe_count;
 	int32_t own_pid;
+	struct standby standby;
 };
 
 /* ---- rows ---- */
@@ -36,6 +47,14 @@ static bool handle_question(void *context, const struct row_field *fields, struc
 	scan->answers = arena_grow(arena, scan->answers, &scan->answer_capacity, scan->answer_count + 1, sizeof answer);
 	scan->answers[scan->answer_count++] = answer;
 	return true;
+}
+
+static bool handle_safe(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	if (scan->safe_count == SAFE_MOST)
+		return err_set(err, "the server answers about more safe snapshots than it was asked for");
+	return rows_parse_answer(scan->reader.arena, fields, &scan->safe[scan->safe_count++], err);
 }
 
 static bool handle_head(void *context, const struct row_field *fields, struct err *err)
@@ -93,12 +112,25 @@ static bool handle_progress(void *context, const struct row_field *fields, struc
 	return true;
 }
 
+static bool handle_standby(void *context, const struct row_field *fields, struct err *err)
+{
+	struct scan *scan = context;
+	struct standby *standby = &scan->standby;
+	standby->known = true;
+	standby->replayed_at = WHEN_NONE;
+	if (fields[0].length >= 0 && !rows_take_bool(fields[0], "replay's end", &standby->all_replayed, err))
+		return false;
+	return rows_take_optional_int64(fields[1], "replay time", &standby->replayed_at, err) &&
+	       rows_take_bool(fields[2], "WAL receiver", &standby->receives, err) &&
+	       rows_take_int64(fields[3], "max_standby_streaming_delay", &standby->streaming_delay, err) &&
+	       rows_take_int64(fields[4], "max_standby_archive_delay", &standby->archive_delay, err);
+}
+
 static bool handle_tail(void *context, const struct row_field *fields, struct err *err)
 {
 	struct scan *scan = context;
 	return rows_take_int64(fields[0], "clock_timestamp", &scan->tail_at, err) &&
-	       rows_take_optional_int64(fields[1], "deadlocks", &scan->frame->snapshot->deadlocks, err) &&
-	       rows_take_optional_int64(fields[2], "replay time", &scan->replayed_at, err);
+	       rows_take_optional_int64(fields[1], "deadlocks", &scan->frame->snapshot->deadlocks, err);
 }
 
 /* ---- one round trip ---- */
@@ -121,12 +153,15 @@ static void ask(struct server *server, struct scan *scan)
 	databases[count++] = 0; /* shared objects' */
 	exchange_begin(server);
 	add_questions(server, scan);
+	safe_ask(server, scan->reader.arena, handle_safe, scan);
 	exchange_add_query(server, QUERY_HEAD, NULL, handle_head, scan);
 	query_add_int32(&locks, server->options.all_locks ? -1 : server->agenda.selected.pid);
 	exchange_add_query(server, QUERY_LOCKS, &locks, handle_lock, scan);
 	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
 	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
 	exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, scan);
+	if (server->facts.tells_replay)
+		exchange_add_query(server, QUERY_STANDBY, NULL, handle_standby, scan);
 	query_add_oid_array(&tail, databases, count, scan->reader.arena);
 	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, scan);
 	exchange_sync(server);
@@ -152,6 +187,24 @@ static void fill_cost(struct scan *scan)
 		questions_measure(server, asking);
 }
 
+/*
+ * On an idle primary nothing new comes to be replayed: the last transaction grows old, and yet there is no lag. Without
+ * a WAL receiver nobody here knows what there is to be replayed.
+ */
+static void fill_standby(struct scan *scan)
+{
+	const struct standby *standby = &scan->standby;
+	struct server_info *info = &scan->frame->snapshot->server;
+	if (!standby->known)
+		return;
+	info->receives_wal = standby->receives;
+	info->max_standby_delay = standby->receives ? standby->streaming_delay : standby->archive_delay;
+	if (standby->receives && standby->all_replayed)
+		info->replay_lag = 0;
+	else if (standby->replayed_at != WHEN_NONE)
+		info->replay_lag = when_age(scan->tail_at, standby->replayed_at);
+}
+
 static void fill_server(struct scan *scan)
 {
 	struct server *server = scan->server;
@@ -170,8 +223,7 @@ static void fill_server(struct scan *scan)
 	info->system_identifier =
 		facts->system_identifier ? arena_string(snapshot->arena, facts->system_identifier) : NULL;
 	info->pooled = facts->pooled;
-	if (info->in_recovery && scan->replayed_at != WHEN_NONE)
-		info->replay_lag = when_age(scan->tail_at, scan->replayed_at);
+	fill_standby(scan);
 }
 
 /*
@@ -213,6 +265,7 @@ static void build(struct scan *scan)
 	fill_totals(scan);
 	snapshot_finish(snapshot);
 	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
+	safe_accept(scan->server, snapshot, scan->safe, scan->safe_count);
 	scan->frame->graph = graph_new(snapshot);
 	scan->server->last_sessions = snapshot->session_count;
 	scan->server->last_locks = snapshot->lock_count;
@@ -240,7 +293,7 @@ static void note_failure(struct server *server)
 static enum scan_end scan_server(struct server *server, struct frame **frame)
 {
 	int64_t cpu = cpu_time();
-	struct scan scan = { .server = server, .frame = frame_new(), .replayed_at = WHEN_NONE };
+	struct scan scan = { .server = server, .frame = frame_new() };
 	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
 	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
 	ask(server, &scan);
@@ -283,7 +336,9 @@ static enum scan_end settle(struct server *server, struct frame **frame)
 	enum scan_end end = scan_server(server, frame);
 	while (end == SCAN_DONE) {
 		questions_choose(server, (*frame)->graph, question_budget(server));
-		bool settled = questions_settled(server, (*frame)->snapshot);
+		safe_choose(server, (*frame)->snapshot);
+		bool settled =
+			questions_settled(server, (*frame)->snapshot) && safe_settled(server, (*frame)->snapshot);
 		if (settled || --rounds == 0 || when_monotonic() >= deadline || server->agenda.to_send)
 			return end;
 		struct frame *before = *frame;

@@ -35,6 +35,14 @@ static bool handle_system(void *context, const struct row_field *fields, struct 
 	return true;
 }
 
+static bool handle_standby(void *context, const struct row_field *fields, struct err *err)
+{
+	struct warm_up *warm = context;
+	(void)fields, (void)err;
+	warm->facts.tells_replay = true;
+	return true;
+}
+
 static bool same_server(const struct server_facts *a, const struct server_facts *b)
 {
 	bool comparable = a->system_identifier && b->system_identifier;
@@ -133,7 +141,7 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 	exchange_sync(server);
 }
 
-/* pg_blocking_pids(0) is an empty list, of the type that it is about. */
+/* pg_blocking_pids(0) and pg_safe_snapshot_blocking_pids(0) are empty lists, of the type that they are about. */
 static void add_refresh(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
@@ -144,6 +152,7 @@ static void add_refresh(struct server *server)
 	query_add_int32(&locks, 0);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
+	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
 	add_query(server, QUERY_HEAD, NULL, NULL, NULL);
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
@@ -153,7 +162,7 @@ static void add_refresh(struct server *server)
 	arena_release(&arena);
 }
 
-/* The first failure of what cannot be done without; the system's identifier and names can. */
+/* The first failure of what cannot be done without; the system's identifier, a standby's replay and names can. */
 static const struct exchange_item *find_failure(const struct exchange *exchange)
 {
 	for (unsigned i = 0; i < exchange->count; i++) {
@@ -182,6 +191,7 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	add_settings(server);
 	add_query(server, QUERY_SETTINGS, NULL, handle_settings, warm);
 	add_query(server, QUERY_SYSTEM, NULL, handle_system, warm);
+	add_query(server, QUERY_STANDBY, NULL, handle_standby, warm);
 	add_refresh(server);
 	if (!server->options.read_only)
 		signal_add_warm(server);

@@ -21,6 +21,7 @@ struct snapshot *snapshot_new(struct arena *arena)
 	snapshot->taken_at = WHEN_NONE;
 	snapshot->source_started_at = WHEN_NONE;
 	snapshot->server.replay_lag = WHEN_NONE;
+	snapshot->server.max_standby_delay = WHEN_NONE;
 	snapshot->server.started_at = WHEN_NONE;
 	snapshot->server.deadlock_timeout = WHEN_NONE;
 	snapshot->deadlocks = -1;
@@ -310,6 +311,20 @@ static int compare_relations(const void *left, const void *right)
 	const struct relation_name *a = left, *b = right;
 	int order = compare_int64(a->database, b->database);
 	return order ? order : compare_int64(a->oid, b->oid);
+}
+
+static int compare_safe_pids(const void *left, const void *right)
+{
+	const struct safe_snapshot *a = left, *b = right;
+	return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
+const struct safe_snapshot *snapshot_find_safe(const struct snapshot *snapshot, uint32_t session)
+{
+	struct safe_snapshot key = { .pid = snapshot->sessions[session].id.pid };
+	if (snapshot->safe_snapshot_count == 0)
+		return NULL;
+	return bsearch(&key, snapshot->safe_snapshots, snapshot->safe_snapshot_count, sizeof key, compare_safe_pids);
 }
 
 const struct relation_name *snapshot_find_relation(const struct snapshot *snapshot, uint32_t database, uint32_t oid)

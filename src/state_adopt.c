@@ -1,6 +1,7 @@
 /* What a newer frame changes: what has ended stays for a while, what is remembered of the past, the question. */
 #include "pglocktop/privilege.h"
 #include "pglocktop/scene.h"
+#include "pglocktop/waitevent.h"
 #include "state_private.h"
 
 #include <stdio.h>
@@ -83,7 +84,8 @@ static bool session_ended(const struct frame *frame, struct row_key key)
 
 static bool session_in_tree(const struct frame *frame, struct row_key key)
 {
-	return key.kind == FOREST_SESSION && graph_find_pid(frame->graph, key.pid) != GRAPH_NONE;
+	uint32_t session = key.kind == FOREST_SESSION ? snapshot_find_pid(frame->snapshot, key.pid) : SNAPSHOT_NO_INDEX;
+	return session != SNAPSHOT_NO_INDEX && waitevent_is_shown(frame, session);
 }
 
 /* From one frame to a newer one: what is taken note of. */
@@ -156,7 +158,7 @@ static void note_line(const struct noting *noting, uint32_t line)
 		ghost->last_sibling = old->forest->items[item].last_sibling;
 	}
 	ghost_take_cells(ghost, &row, state->ascii);
-	bool waited = item != FOREST_NONE && old->forest->items[item].wait != WHEN_NONE;
+	bool waited = item == FOREST_NONE || old->forest->items[item].wait != WHEN_NONE;
 	ghost_set_fate(ghost, ended ? "has ended" : waited ? "waits no more" : "blocks no more");
 }
 

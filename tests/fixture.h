@@ -30,6 +30,7 @@ static inline struct frame *fixture_new(void)
 							.started_at = fixture_ago(86400),
 							.deadlock_timeout = WHEN_SECOND,
 							.replay_lag = WHEN_NONE,
+							.max_standby_delay = WHEN_NONE,
 							.max_connections = 500,
 							.slots_for_all = 497,
 							.system_identifier = "7412000000000000001" };

@@ -61,6 +61,14 @@ static const char *database_of(uint32_t datid)
 	return datid == 1 ? "shop" : datid == 2 ? "crm" : NULL;
 }
 
+/* A streaming standby with the stock settings. */
+static bool read_standby(struct server_info *server, const char *lag)
+{
+	server->in_recovery = server->receives_wal = true;
+	server->max_standby_delay = 30 * WHEN_SECOND;
+	return situation_age(lag, &server->replay_lag);
+}
+
 static bool read_server(struct reading *reading)
 {
 	struct server_info *server = &reading->snapshot->server;
@@ -70,7 +78,13 @@ static bool read_server(struct reading *reading)
 		if ((value = word_value(word, "deadlock_timeout")))
 			understood = situation_age(value, &server->deadlock_timeout);
 		else if ((value = word_value(word, "lag")))
-			understood = server->in_recovery = situation_age(value, &server->replay_lag);
+			understood = read_standby(server, value);
+		else if (strcmp(word, "archive") == 0)
+			server->receives_wal = false;
+		else if (strcmp(word, "delay=never") == 0)
+			server->max_standby_delay = -WHEN_SECOND;
+		else if ((value = word_value(word, "delay")))
+			understood = situation_age(value, &server->max_standby_delay);
 		else if ((value = word_value(word, "host")))
 			server->host = value;
 		else if ((value = word_value(word, "slots")))
@@ -183,6 +197,8 @@ static bool read_session_word(struct reading *reading, struct session *session, 
 		return read_may(session, value) || err_set(reading->err, "may=%s", value);
 	if ((value = word_value(word, "type")))
 		session->backend_type = value, session->is_client = strcmp(value, "client backend") == 0;
+	else if ((value = word_value(word, "xmin")))
+		session->backend_xmin = (uint32_t)strtoul(value, NULL, 10);
 	else if ((value = word_value(word, "leader")))
 		session->leader_pid = atoi(value);
 	else if ((value = word_value(word, "user")))
@@ -370,6 +386,21 @@ static bool read_answer(struct reading *reading)
 	return true;
 }
 
+static bool read_safe(struct reading *reading)
+{
+	struct snapshot *snapshot = reading->snapshot;
+	struct safe_snapshot *list = arena_array(reading->arena, snapshot->safe_snapshot_count + 1, sizeof *list);
+	if (snapshot->safe_snapshot_count > 0)
+		memcpy(list, snapshot->safe_snapshots, snapshot->safe_snapshot_count * sizeof *list);
+	struct safe_snapshot *safe = &list[snapshot->safe_snapshot_count++];
+	int32_t *blockers = arena_array(reading->arena, (size_t)reading->word_count, sizeof *blockers);
+	*safe = (struct safe_snapshot){ .pid = atoi(reading->words[1]), .blockers = blockers };
+	for (int i = 2; i < reading->word_count; i++)
+		blockers[safe->blocker_count++] = atoi(reading->words[i]);
+	snapshot->safe_snapshots = list;
+	return true;
+}
+
 static bool read_outline(struct reading *reading)
 {
 	struct outline_options *options = &reading->situation->options;
@@ -447,7 +478,8 @@ static bool read_line(struct reading *reading)
 		{ "relation", read_relation }, { "session", read_session }, { "prepared", read_prepared },
 		{ "progress", read_progress }, { "lock", read_lock },	    { "answer", read_answer },
 		{ "outline", read_outline },   { "sort", read_sort },	    { "fold", read_choice },
-		{ "unfold", read_choice },     { "keep", read_choice },	    { "match", read_choice },
+		{ "safe", read_safe },	       { "unfold", read_choice },   { "keep", read_choice },
+		{ "match", read_choice },
 	};
 	if (reading->word_count == 0)
 		return true;
@@ -529,6 +561,7 @@ bool situation_read(struct situation *situation, const char *text, struct err *e
 						 .version_num = 160004,
 						 .version = "16.4",
 						 .replay_lag = WHEN_NONE,
+						 .max_standby_delay = WHEN_NONE,
 						 .deadlock_timeout = WHEN_SECOND,
 						 .slots_for_all = 497 };
 	snapshot->role = (struct role_info){ .name = "dba",

@@ -2,7 +2,8 @@
  * situation.h - a lock situation as a few lines of text, for tests: read into a frame, with what the outline is asked
  * for.
  *
- *     server [VERSION_NUM] [deadlock_timeout=AGE] [host=] [slots=] [lag=AGE] [deadlocks=] [pooled]
+ *     server [VERSION_NUM] [deadlock_timeout=AGE] [host=] [slots=] [deadlocks=] [pooled]
+ *     server [lag=AGE] [archive] [delay=AGE|never]             a standby
  *     role NAME [superuser] [sees] [signals] [unknown]
  *     taken AGE
  *     relation DATABASE OID KIND NAME [TABLE]
@@ -11,11 +12,12 @@
  *     progress PID vacuum|analyze|cluster|index|backup|copy [rel=OID] [pN=VALUE …]      N as in param1, param2 …
  *     lock WHO MODE held|fastpath|waits[=AGE] TYPE [COLUMN=VALUE …]
  *     answer PID [after=AGE] BLOCKER …
+ *     safe PID BLOCKER …               who holds up a safe snapshot; by pid
  *     outline height=N [brief=AGE]     sort COLUMN asc|desc
  *     fold KEY · unfold KEY · keep KEY · match PID
  *
  * STATE: active (the default) idle intxn aborted hidden disabled none. Keys of a session: type leader user app database
- * client event (TYPE/EVENT), start xact query change (ages), query_id, may (own superuser member noid auxiliary
+ * client event (TYPE/EVENT), start xact query change (ages), query_id, xmin, may (own superuser member noid auxiliary
  * unknown). WHO: a pid, or 2pc/VIRTUALTRANSACTION; FIRST..LAST: one line for each. MODE without its "Lock". COLUMN as
  * in pg_locks, or db rel xid vxid for short. KEY: a pid, cycle/PID, 2pc/XID or brief. An AGE is "1h", "4m58s", "250ms"
  * before SITUATION_TIME, which is when the snapshot was taken unless `taken` says so much later. A word in double

@@ -97,12 +97,17 @@ static const char *session_name(const struct session *session, enum column_id co
 	return column == COLUMN_DATABASE ? session->database : session->client;
 }
 
-/* What a row says in the column, NULL: nothing. `none`: it has no such thing at all. */
+/*
+ * What a row says in the column, NULL: nothing. `none`: it has no such thing at all. The rows are the graph's nodes in
+ * the tree view, and then the lines, of which those of the tree have been counted.
+ */
 static const char *row_name(const struct scene *scene, uint32_t index, enum column_id column, bool *none)
 {
 	const struct snapshot *snapshot = scene->frame->snapshot;
-	const struct graph_node *node = scene->forest ? &scene->frame->graph->nodes[index] : NULL;
-	uint32_t session = node ? node->session : scene_session_at(scene, index);
+	uint32_t nodes = scene->forest ? scene->frame->graph->node_count : 0;
+	const struct graph_node *node = index < nodes ? &scene->frame->graph->nodes[index] : NULL;
+	bool in_tree = !node && scene->lines[index - nodes].kind == SCENE_TREE;
+	uint32_t session = node ? node->session : in_tree ? SNAPSHOT_NO_INDEX : scene_session_at(scene, index - nodes);
 	*none = false;
 	if (session != SNAPSHOT_NO_INDEX)
 		return session_name(&snapshot->sessions[session], column);
@@ -120,7 +125,7 @@ static const char *row_name(const struct scene *scene, uint32_t index, enum colu
  */
 static const char *uniform_name(const struct scene *scene, enum column_id column)
 {
-	uint32_t count = scene->forest ? scene->frame->graph->node_count : scene->line_count;
+	uint32_t count = scene->line_count + (scene->forest ? scene->frame->graph->node_count : 0);
 	const char *first = NULL;
 	bool none;
 	if (column != COLUMN_USER && column != COLUMN_DATABASE && column != COLUMN_CLIENT)

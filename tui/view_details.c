@@ -3,6 +3,8 @@
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
 #include "pglocktop/progress.h"
+#include "pglocktop/recovery.h"
+#include "pglocktop/waitevent.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,6 +95,8 @@ static void page_who(struct page *page, const struct snapshot *snapshot, const s
 		if (session->backend_type)
 			strbuf_printf(text, ", %s", session->backend_type);
 		page_take(page, STYLE_DIM, 1, text);
+	} else if (session->state == SESSION_HIDDEN) {
+		page_add(page, STYLE_DIM, 1, "start, client and type: ? (hidden from this role)");
 	}
 }
 
@@ -198,6 +202,53 @@ static void page_waits(struct page *page, const struct frame *frame, uint32_t no
 		page_take(page, STYLE_NORMAL, BODY_INDENT, text);
 	}
 	page_blockers(page, frame, node, ascii, text);
+}
+
+static void page_safe_blockers(struct page *page, const struct frame *frame, uint32_t index, struct strbuf *text)
+{
+	const struct safe_snapshot *safe = snapshot_find_safe(frame->snapshot, index);
+	for (uint32_t i = 0; safe && i < safe->blocker_count && i < MOST_NEIGHBOURS; i++) {
+		uint32_t blocker = snapshot_find_pid(frame->snapshot, safe->blockers[i]);
+		if (blocker == SNAPSHOT_NO_INDEX)
+			continue;
+		struct column_row row = column_row_of_session(frame, blocker);
+		strbuf_add_string(text, "held up by ");
+		column_format(&columns[COLUMN_SESSION], &row, true, text);
+		strbuf_add_string(text, ": ");
+		column_format(&columns[COLUMN_STATE], &row, true, text);
+		page_take(page, STYLE_NORMAL, BODY_INDENT + 2, text);
+	}
+}
+
+/* A wait for what is no lock, where there is more to be said than its wait event. */
+static void page_other_wait(struct page *page, const struct frame *frame, uint32_t index, struct strbuf *text)
+{
+	const char *explained = waitevent_explain(frame->snapshot, index);
+	if (!explained)
+		return;
+	waitevent_describe(frame->snapshot, index, text);
+	page_gap(page);
+	page_add(page, STYLE_STRONG, 1, "WAITS FOR");
+	page_take(page, STYLE_NORMAL, BODY_INDENT, text);
+	page_add(page, STYLE_NORMAL, BODY_INDENT, explained);
+	page_safe_blockers(page, frame, index, text);
+}
+
+/* Whose safe snapshots wait for this session's transaction. */
+static void page_held_up(struct page *page, const struct frame *frame, uint32_t index, struct strbuf *text)
+{
+	const struct snapshot *snapshot = frame->snapshot;
+	for (uint32_t i = 0; i < snapshot->safe_snapshot_count; i++) {
+		const struct safe_snapshot *safe = &snapshot->safe_snapshots[i];
+		for (uint32_t j = 0; j < safe->blocker_count; j++)
+			if (safe->blockers[j] == snapshot->sessions[index].id.pid)
+				strbuf_printf(text, "%s%d", text->length > 0 ? ", " : "HOLDS UP the safe snapshot of ",
+					      (int)safe->pid);
+	}
+	if (text->length == 0)
+		return;
+	page_gap(page);
+	page_take(page, STYLE_STRONG, 1, text);
 }
 
 /* Whom a lock that is held keeps waiting. */
@@ -316,10 +367,13 @@ static void page_session(struct page *page, const struct view_context *context, 
 	page_state(page, frame, index, context->state->ascii, text);
 	page_progress(page, frame->snapshot, session, text);
 	page_may(page, context->state, frame->snapshot, session, text);
-	if (node != GRAPH_NONE) {
+	if (node != GRAPH_NONE)
 		page_waits(page, frame, node, context->state->ascii, text);
+	if (node == GRAPH_NONE || frame->graph->nodes[node].wait_count == 0)
+		page_other_wait(page, frame, index, text);
+	if (node != GRAPH_NONE)
 		page_wanted(page, frame, node, text);
-	}
+	page_held_up(page, frame, index, text);
 	page_query(page, frame->snapshot, session, text);
 	page_unwanted(page, frame, index, node, text);
 }

@@ -1,6 +1,7 @@
 #include "view.h"
 
 #include "pglocktop/privilege.h"
+#include "pglocktop/recovery.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,15 +111,18 @@ static void role_text(const struct snapshot *snapshot, char *text, size_t size)
 	snprintf(text, size, "%s: %s", snapshot->role.name ? snapshot->role.name : "?", rights);
 }
 
-static void version_text(const struct snapshot *snapshot, char *text, size_t size)
+/* That it is a standby, and how far it is, stays when the version has no room any more. */
+static void add_version(const struct snapshot *snapshot, struct segment *segments, int *count)
 {
 	const struct server_info *server = &snapshot->server;
-	char age[WHEN_TEXT_SIZE];
-	int used =
-		snprintf(text, size, "PostgreSQL %s %s", server->version, server->in_recovery ? "standby" : "primary");
-	if (server->in_recovery && server->replay_lag != WHEN_NONE && used > 0 && (size_t)used < size)
-		snprintf(text + used, size - (size_t)used, ", replay %s behind",
-			 when_format_age(server->replay_lag, age));
+	struct strbuf text = STRBUF_INIT;
+	strbuf_printf(&text, "PostgreSQL %s%s", server->version, server->in_recovery ? "" : " primary");
+	add(segments, count, STYLE_HEADER, 4, false, text.text);
+	strbuf_reset(&text);
+	recovery_describe_standby(server, &text);
+	if (server->in_recovery)
+		add(segments, count, STYLE_HEADER_STRONG, 1, false, text.text);
+	strbuf_release(&text);
 }
 
 /* Cuts a text to so many bytes, at a character. */
@@ -260,7 +264,7 @@ static void leave_out_costs(const struct canvas *canvas, struct segment *segment
 
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
 {
-	struct segment segments[9];
+	struct segment segments[10];
 	char text[sizeof segments[0].text], clock[WHEN_TEXT_SIZE];
 	int count = 0;
 	server_text(context, text, sizeof text);
@@ -270,8 +274,7 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	else if (context->state->unlogged)
 		add(segments, &count, STYLE_STALE, 0, false, " UNLOGGED ");
 	if (context->scene) {
-		version_text(context->scene->frame->snapshot, text, sizeof text);
-		add(segments, &count, STYLE_HEADER, 4, false, text);
+		add_version(context->scene->frame->snapshot, segments, &count);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
 		/* What cannot be seen or done is told before what the server is, but not before how far it is behind.
 		 */

@@ -281,7 +281,8 @@ static void draw_line(struct canvas *canvas, const struct view_context *context,
 		draw_ghost(canvas, context, y, &context->state->ghosts.list[line->index], goes_on);
 	} else {
 		struct column_row row = column_row_of_session(scene->frame, line->index);
-		draw_row(canvas, context, y, &row, "", false);
+		/* In the tree view its place is that of a root. */
+		draw_row(canvas, context, y, &row, context->state->view == VIEW_TREE ? "  " : "", false);
 	}
 	if (scene_line_is_found(scene, index)) {
 		canvas_fill(canvas, y, 0, 1, STYLE_MATCH);

@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/waitevent.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +63,25 @@ static void events_text(const struct snapshot *snapshot, struct strbuf *out)
 	if (different > EVENTS)
 		strbuf_printf(out, "  and %zu other kinds", different - EVENTS);
 	free(events);
+}
+
+/* Commits that hang for want of a standby are an incident, too, though no lock is waited for. */
+static void unconfirmed_text(const struct snapshot *snapshot, struct strbuf *out)
+{
+	unsigned count = 0;
+	int64_t oldest = 0;
+	char age[WHEN_TEXT_SIZE];
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		if (!waitevent_is_unconfirmed(session))
+			continue;
+		int64_t since = when_age(snapshot->taken_at, session->query_start);
+		oldest = since > oldest ? since : oldest;
+		count++;
+	}
+	if (count > 0 && oldest >= WHEN_SECOND)
+		strbuf_printf(out, "%u commit%s for a standby to confirm (synchronous_standby_names), oldest %s.",
+			      count, count == 1 ? " waits" : "s wait", when_format_age(oldest, age));
 }
 
 struct oldest {
@@ -153,6 +174,10 @@ void view_draw_quiet(struct canvas *canvas, const struct view_context *context)
 	events_text(context->scene->frame->snapshot, &text);
 	if (y < end)
 		canvas_put_cut(canvas, y++, 1, -1, STYLE_NORMAL, text.text);
+	strbuf_reset(&text);
+	unconfirmed_text(context->scene->frame->snapshot, &text);
+	if (y < end && text.length > 0)
+		canvas_put_cut(canvas, y++, 1, -1, STYLE_WAITS, text.text);
 	strbuf_release(&text);
 	if (end - y > 4)
 		y++;

@@ -27,6 +27,7 @@ enum session_may privilege_decide(const struct privilege_facts *facts, const str
 /*
  * The reason and the mend, one line: "8100 belongs to app: GRANT pg_signal_backend TO dba". Where no GRANT would help,
  * that is said. A GRANT is never advised to a role that looks like an application's, only "TO a DBA's own role".
+ * `session` is one of the snapshot's.
  */
 void privilege_explain(const struct snapshot *snapshot, const struct session *session, struct strbuf *out);
 

@@ -8,6 +8,7 @@
 
 #include "pglocktop/state.h"
 
+/* SCENE_SESSION in the tree view: behind the tree, one who waits for what is no lock (waitevent_is_beside_tree). */
 enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
 
 /* Kinds of row_key beside enum forest_kind: lines that are no item. */
@@ -40,7 +41,7 @@ struct scene {
 	const bool *found_prepared; /* by prepared transaction */
 	uint32_t found_count;
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
-	bool nobody_waits; /* the tree, or the view of objects, has no more to show than ghosts */
+	bool nobody_waits; /* the tree has no more to show than ghosts, and nobody beside it; nor have the objects */
 };
 
 /* What a filter's and a search's runs found (filter.h); NULL: none. */

@@ -205,6 +205,16 @@ struct queue_answer {
 	uint32_t blocker_count;
 };
 
+/*
+ * What pg_safe_snapshot_blocking_pids() says of a SERIALIZABLE READ ONLY DEFERRABLE transaction that waits for a safe
+ * snapshot (predicate.c, GetSafeSnapshotBlockingPids): whose transactions must end first. Asked as a queue_answer is.
+ */
+struct safe_snapshot {
+	int32_t pid;
+	const int32_t *blockers; /* sorted; 0 is a prepared transaction */
+	uint32_t blocker_count;
+};
+
 /* A name that the source knows: of a relation in the connection's database, or a shared one. */
 struct relation_name {
 	uint32_t database; /* 0: shared */
@@ -221,7 +231,12 @@ struct server_info {
 	int version_num; /* 150018 */
 	const char *version; /* "15.18" */
 	bool in_recovery;
-	int64_t replay_lag; /* on a standby: clock_timestamp() - pg_last_xact_replay_timestamp(), else WHEN_NONE */
+	int64_t replay_lag; /* on a standby: 0 where all that a WAL receiver received is replayed, else the age of the
+			       last replayed transaction; WHEN_NONE: not known, or no standby */
+	bool receives_wal; /* on a standby: a WAL receiver runs; else its WAL comes from an archive, if at all */
+	int64_t max_standby_delay; /* on a standby: for how long recovery waits for a session in its way, at most: an
+				      age, negative: for ever, WHEN_NONE: no standby, or not told.
+				      max_standby_streaming_delay with a WAL receiver, else max_standby_archive_delay */
 	int64_t started_at;
 	int64_t deadlock_timeout; /* an age */
 	int max_connections;
@@ -267,6 +282,8 @@ struct snapshot {
 	uint32_t progress_count;
 	const struct queue_answer *answers; /* sorted by pid */
 	uint32_t answer_count;
+	const struct safe_snapshot *safe_snapshots; /* sorted by pid; of those who waited in the reading before, too */
+	uint32_t safe_snapshot_count;
 	const struct relation_name *relations; /* sorted by database, oid */
 	uint32_t relation_count;
 	int64_t deadlocks; /* pg_stat_get_db_deadlocks() over all databases; -1: not known */
@@ -298,6 +315,9 @@ uint32_t snapshot_find_pid(const struct snapshot *snapshot, int32_t pid);
 
 /* The session's index, or SNAPSHOT_NO_INDEX when that very session is not in the snapshot. O(log n). */
 uint32_t snapshot_find(const struct snapshot *snapshot, struct identity id);
+
+/* Who holds up the safe snapshot that this session waits for; NULL: it waits for none, or it is not known yet. */
+const struct safe_snapshot *snapshot_find_safe(const struct snapshot *snapshot, uint32_t session);
 
 /* NULL when the name is not known. O(log n). */
 const struct relation_name *snapshot_find_relation(const struct snapshot *snapshot, uint32_t database, uint32_t oid);

@@ -1,8 +1,7 @@
 /* --once: its formats, its exit codes, and its edges against pg_blocking_pids(). */
-#include "stage.h"
+#include "document.h"
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +15,6 @@ static const char *const settings[] = { "deadlock_timeout=600s", "max_prepared_t
 static int open_stage(void **state)
 {
 	return stage_open_with(state, settings);
-}
-
-static json_t *take_document(struct stage *stage, const char *const *arguments)
-{
-	struct stage_output output;
-	json_error_t error;
-	int code = stage_run(stage, arguments, &output);
-	if (code != 0)
-		fail_msg("exit %d: %s", code, output.err);
-	json_t *document = json_loads(output.out, 0, &error);
-	if (!document)
-		fail_msg("%s at %d", error.text, error.position);
-	stage_output_free(&output);
-	return document;
 }
 
 /* "{0,12,34}" of a session of the document: sorted, each once, 0 for a prepared transaction. */
@@ -65,7 +50,7 @@ static const char truth_sql[] =
 static void expect_edges(struct stage *stage, unsigned waiting)
 {
 	static const char *const arguments[] = { "--once", "--format", "json", "--all-edges", NULL };
-	json_t *document = take_document(stage, arguments);
+	json_t *document = document_take(stage, arguments);
 	PGresult *truth = PQexec(stage->admin, truth_sql);
 	assert_int_equal(PQresultStatus(truth), PGRES_TUPLES_OK);
 	const json_t *session;
@@ -174,7 +159,7 @@ static void edges_of_a_deadlock(void **state)
 	waiting_for(stage, "begin", "update orders set note = '3' where id = 1");
 	expect_edges(stage, 3);
 	static const char *const arguments[] = { "--once", "--format", "json", NULL };
-	json_t *document = take_document(stage, arguments);
+	json_t *document = document_take(stage, arguments);
 	assert_int_equal(json_array_size(json_object_get(document, "deadlocks")), 1);
 	json_decref(document);
 }

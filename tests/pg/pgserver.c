@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ struct pgserver {
 	char user[64];
 	uid_t uid;
 	gid_t gid;
-	char *settings[MAX_SETTINGS];
+	char *settings[MAX_SETTINGS + 1]; /* NULL behind the last */
 	unsigned setting_count;
 	pid_t postmaster; /* 0: not running */
 	pid_t keeper;
@@ -281,40 +282,21 @@ static void write_hba(const struct pgserver *server)
 		give_up("%s: %s", path, strerror(errno));
 }
 
+static const char *const own_settings[] = { "listen_addresses=",
+					    "fsync=off",
+					    "autovacuum=off",
+					    "lc_messages=C",
+					    "max_prepared_transactions=10",
+					    "password_encryption=scram-sha-256", /* before 14 it is not the default */
+					    NULL };
+
 static void copy_settings(struct pgserver *server, const char *const *settings)
 {
-	static const char *const own[] = { "listen_addresses=",
-					   "fsync=off",
-					   "autovacuum=off",
-					   "lc_messages=C",
-					   "password_encryption=scram-sha-256", /* before 14 it is not the default */
-					   "max_prepared_transactions=10",
-					   "password_encryption=scram-sha-256",
-					   NULL };
-	const char *const *lists[] = { own, settings };
-	for (size_t list = 0; list < 2; list++)
-		for (const char *const *setting = lists[list]; setting && *setting; setting++) {
-			if (server->setting_count == MAX_SETTINGS)
-				give_up("too many settings");
-			server->settings[server->setting_count++] = strdup(*setting);
-		}
-}
-
-struct pgserver *pgserver_new(const char *const *settings)
-{
-	struct pgserver *server = calloc(1, sizeof *server);
-	if (!server)
-		give_up("out of memory");
-	forget_environment();
-	find_programs(server);
-	find_owner(server);
-	copy_settings(server, settings);
-	make_directory(server);
-	start_keeper(server);
-	run_initdb(server);
-	write_hba(server);
-	pgserver_start(server);
-	return server;
+	for (; settings && *settings; settings++) {
+		if (server->setting_count == MAX_SETTINGS)
+			give_up("too many settings");
+		server->settings[server->setting_count++] = strdup(*settings);
+	}
 }
 
 static void wait_for_start(struct pgserver *server)
@@ -355,14 +337,106 @@ void pgserver_start(struct pgserver *server)
 	wait_for_start(server);
 }
 
-void pgserver_stop(struct pgserver *server)
+static void stop(struct pgserver *server, int how)
 {
 	if (!server->postmaster)
 		return;
-	kill(server->postmaster, SIGQUIT);
+	kill(server->postmaster, how);
 	waitpid(server->postmaster, NULL, 0);
 	server->postmaster = 0;
 	tell_keeper(server);
+}
+
+void pgserver_stop(struct pgserver *server)
+{
+	stop(server, SIGQUIT);
+}
+
+static struct pgserver *new_server(void)
+{
+	struct pgserver *server = calloc(1, sizeof *server);
+	if (!server)
+		give_up("out of memory");
+	forget_environment();
+	find_programs(server);
+	find_owner(server);
+	make_directory(server);
+	start_keeper(server);
+	return server;
+}
+
+struct pgserver *pgserver_new(const char *const *settings)
+{
+	struct pgserver *server = new_server();
+	copy_settings(server, own_settings);
+	copy_settings(server, settings);
+	run_initdb(server);
+	write_hba(server);
+	pgserver_start(server);
+	return server;
+}
+
+static void copy_data(const struct pgserver *from, const struct pgserver *to)
+{
+	static char cp[] = "/bin/cp", option[] = "-a";
+	char source[256], target[256];
+	snprintf(source, sizeof source, "%s/data", from->directory);
+	snprintf(target, sizeof target, "%s/data", to->directory);
+	char *args[] = { cp, option, source, target, NULL };
+	int status;
+	pid_t child = spawn(to, args, SIGKILL);
+	if (waitpid(child, &status, 0) != child || status != 0)
+		give_up("%s could not be copied to %s", source, target);
+}
+
+/* A file in the data directory that the server can read, whoever it runs as. */
+static void write_file(const struct pgserver *server, const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/data/%s", server->directory, name);
+	FILE *file = fopen(path, "we");
+	if (!file || fputs(text, file) < 0 || fchmod(fileno(file), 0644) != 0 || fclose(file) != 0)
+		give_up("%s: %s", path, strerror(errno));
+}
+
+static int major_version(const struct pgserver *server)
+{
+	char path[256], text[16] = "";
+	snprintf(path, sizeof path, "%s/data/PG_VERSION", server->directory);
+	FILE *file = fopen(path, "re");
+	if (!file || !fgets(text, sizeof text, file))
+		give_up("%s: %s", path, strerror(errno));
+	fclose(file);
+	return atoi(text);
+}
+
+/* From 12 on a standby is told by a file without content and a setting, before by a file with both. */
+static void follow(struct pgserver *standby, const struct pgserver *primary)
+{
+	enum { RECOVERY_IS_A_SETTING = 12 };
+	char conninfo[256], text[512];
+	snprintf(conninfo, sizeof conninfo, "host=%s user=%s", primary->directory, primary->user);
+	if (major_version(standby) >= RECOVERY_IS_A_SETTING) {
+		snprintf(text, sizeof text, "primary_conninfo=%s", conninfo);
+		copy_settings(standby, (const char *const[]){ text, NULL });
+		write_file(standby, "standby.signal", "");
+	} else {
+		snprintf(text, sizeof text, "standby_mode = on\nprimary_conninfo = '%s'\n", conninfo);
+		write_file(standby, "recovery.conf", text);
+	}
+}
+
+struct pgserver *pgserver_new_standby(struct pgserver *primary, const char *const *settings)
+{
+	struct pgserver *standby = new_server();
+	stop(primary, SIGINT);
+	copy_data(primary, standby);
+	pgserver_start(primary);
+	copy_settings(standby, (const char *const *)primary->settings);
+	copy_settings(standby, settings);
+	follow(standby, primary);
+	pgserver_start(standby);
+	return standby;
 }
 
 void pgserver_free(struct pgserver *owned)

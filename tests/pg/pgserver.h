@@ -22,6 +22,12 @@ int pgserver_major(void);
 
 /* initdb, and a start. `settings`: "name=value" each, NULL at the end; may be NULL. */
 struct pgserver *pgserver_new(const char *const *settings);
+
+/*
+ * A streaming standby of a primary, made as a copy of its files while it is stopped: the primary is started again and
+ * has lost its sessions. The settings are the primary's and then `settings`.
+ */
+struct pgserver *pgserver_new_standby(struct pgserver *primary, const char *const *settings);
 void pgserver_free(struct pgserver *owned);
 
 void pgserver_stop(struct pgserver *server); /* at once, as if it had crashed, all sessions with it */
