@@ -256,8 +256,8 @@ static void describe_object(const struct column_row *row, bool ascii, struct str
 {
 	if (row->node != GRAPH_NONE)
 		object_describe_node(row->frame->graph, row->node, ascii, out);
-	add_other_wait(row, ascii, out);
 	add_progress(row, out);
+	add_other_wait(row, ascii, out);
 }
 
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
