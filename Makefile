@@ -21,7 +21,7 @@ own_ldflags := -pthread -Wl,--as-needed
 package_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 package_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 core_libraries := libpcre2-8 jansson
-libs = $(call package_libs,libpq $(core_libraries) ncursesw) -lm
+libs = $(call package_libs,libpq $(core_libraries) inih ncursesw) -lm
 test_libs = $(libs) -lcmocka $(call package_libs,vterm)
 
 core_sources := $(wildcard src/*.c)
@@ -51,6 +51,7 @@ all: $(BUILD)/pglocktop ## build the program (the default)
 $(BUILD)/src/server.o $(BUILD)/src/server_%.o: own_cflags += $(call package_cflags,libpq)
 $(BUILD)/src/%.o: own_cflags += -Isrc $(call package_cflags,$(core_libraries))
 $(BUILD)/tui/%.o: own_cflags += -Itui
+$(BUILD)/tui/config.o: own_cflags += $(call package_cflags,inih)
 $(BUILD)/tui/term.o: own_cflags += $(call package_cflags,ncursesw)
 $(BUILD)/tests/%.o: own_cflags += -Isrc -Itui -Itests $(call package_cflags,libpq $(core_libraries))
 
@@ -140,7 +141,7 @@ format-check: ## fail where the code is not formatted
 
 lint: ## clang-tidy and cppcheck
 	printf '%s\n' $(core_sources) $(tui_sources) | xargs -P "$$(nproc)" -I {} clang-tidy --quiet {} -- \
-		$(own_cflags) -Isrc -Itui $(call package_cflags,libpq $(core_libraries) ncursesw)
+		$(own_cflags) -Isrc -Itui $(call package_cflags,libpq $(core_libraries) inih ncursesw)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--library=posix --suppressions-list=tests/house/cppcheck.suppressions -D_GNU_SOURCE -Iinclude -Isrc -Itui \
 		src tui

@@ -1,12 +1,13 @@
 #include "pglocktop/json.h"
 
+#include "json_value.h"
+
 #include "pglocktop/object.h"
 #include "pglocktop/privilege.h"
 #include "pglocktop/progress.h"
 #include "pglocktop/totals.h"
 #include "pglocktop/whatif.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,90 +29,9 @@ struct writer {
 	const struct locktag **contended; /* sorted */
 };
 
-static void put(json_t *object, const char *name, json_t *owned)
-{
-	if (!owned || json_object_set_new_nocheck(object, name, owned) != 0)
-		err_die("out of memory");
-}
-
-/* jansson refuses what is not UTF-8; a source that let such a text through must not end the program. */
-static json_t *text_value(const char *text)
-{
-	json_t *value = text && *text ? json_string(text) : NULL;
-	return value ? value : json_null();
-}
-
-static json_t *time_value(int64_t when)
-{
-	char text[WHEN_TEXT_SIZE];
-	return when == WHEN_NONE ? json_null() : json_string(when_format_iso(when, text));
-}
-
-static json_t *seconds_value(int64_t age)
-{
-	return age == WHEN_NONE ? json_null() : json_real((double)age / (double)WHEN_SECOND);
-}
-
-static json_t *number_value(bool known, int64_t number)
-{
-	return known ? json_integer(number) : json_null();
-}
-
-static json_t *identity_value(struct identity id)
-{
-	char text[IDENTITY_TEXT_SIZE];
-	return text_value(identity_format(id, text));
-}
-
-/*
- * Characters that a terminal or an editor would act upon, if somebody looks at the document: U+007F to U+009F,
- * bidirectional controls, line separators, U+FEFF. Returns the length of one at `text`, 0 if there is none.
- */
-static size_t take_active(const char *text, uint32_t *code)
-{
-	const unsigned char *byte = (const unsigned char *)text;
-	if (byte[0] == 0x7f) {
-		*code = byte[0];
-		return 1;
-	}
-	if ((byte[0] & 0xe0) == 0xc0 && byte[1]) {
-		*code = (byte[0] & 0x1fu) << 6 | (byte[1] & 0x3fu);
-		return *code <= 0x9f || *code == 0x61c ? 2 : 0;
-	}
-	if (byte[0] == 0xe2 && byte[1] && byte[2]) {
-		*code = 0x2000u | (byte[1] & 0x3fu) << 6 | (byte[2] & 0x3fu);
-		bool active = *code == 0x200e || *code == 0x200f || (*code >= 0x2028 && *code <= 0x202e) ||
-			      (*code >= 0x2066 && *code <= 0x2069);
-		return active ? 3 : 0;
-	}
-	*code = 0xfeff;
-	return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-}
-
-static void add_escaped(struct strbuf *out, const char *text)
-{
-	const char *plain = text;
-	while (*text) {
-		uint32_t code;
-		size_t length = take_active(text, &code);
-		if (length) {
-			strbuf_add(out, plain, (size_t)(text - plain));
-			strbuf_printf(out, "\\u%04X", code);
-			plain = text + length;
-		}
-		text += length ? length : 1;
-	}
-	strbuf_add(out, plain, (size_t)(text - plain));
-}
-
 static void write_value(struct writer *writer, json_t *owned)
 {
-	char *text = json_dumps(owned, JSON_COMPACT | JSON_REAL_PRECISION(15));
-	if (!text)
-		err_die("out of memory");
-	add_escaped(writer->out, text);
-	free(text);
-	json_decref(owned);
+	json_value_write(owned, writer->out);
 }
 
 /* Writes `,"name":[…]`; an element that is NULL is left out. */
@@ -401,6 +321,8 @@ static void put_activity(const struct session *session, json_t *value)
 static json_t *session_value(struct writer *writer, uint32_t index)
 {
 	const struct session *session = &writer->snapshot->sessions[index];
+	if (writer->options->selected && !writer->options->selected[index])
+		return NULL;
 	json_t *value = json_object();
 	put_activity(session, value);
 	put(value, "query", text_value(frame_query(writer->forest->frame, index)));
@@ -464,6 +386,9 @@ static int compare_tags(const void *left, const void *right)
 /* Whether the graph is made from this row, or all are asked for. */
 static bool lock_wanted(const struct writer *writer, const struct lock *lock)
 {
+	const bool *selected = writer->options->selected;
+	if (selected && (lock->session == SNAPSHOT_NO_INDEX || !selected[lock->session]))
+		return false;
 	if (writer->options->all_locks)
 		return true;
 	if (lock->fastpath || lock->mode == LOCKMODE_SIREAD || writer->graph->lock_count == 0)

@@ -12,6 +12,8 @@ static const char *const labels[] = {
 	[PROMPT_INTERVAL] = "seconds between refreshes",
 	[PROMPT_MINIMUM_AGE] = "only what has lasted this many seconds",
 	[PROMPT_UNMASK] = "unmask? y Enter shows the literals",
+	[PROMPT_ANSWER] = "answer",
+	[PROMPT_REASON] = "reason",
 };
 
 const char *prompt_label(enum prompt_kind kind)

@@ -2,7 +2,9 @@
 
 #include "pglocktop/privilege.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { ANSWER_WAIT = 300 * 1000, KNOWN_ANSWER_WAIT = 3 * 1000 * 1000 };
 
@@ -54,8 +56,32 @@ bool question_open(struct question *question, enum signal_verb verb, const struc
 	question->target = target->id;
 	question->query_start = target->query_start;
 	question->server_epoch = frame->server_epoch;
+	question->answer[0] = question->reason[0] = '\0';
+	question->unlogged = false;
+	prompt_close(&question->entry);
 	question_set_label(question, target);
 	return true;
+}
+
+static void ask_anew(struct question *question)
+{
+	if (question->stage > QUESTION_OPEN)
+		question->stage = QUESTION_OPEN;
+	question->piled = false;
+	if (question->answer[0])
+		prompt_open(&question->entry, PROMPT_ANSWER, "");
+	else
+		prompt_close(&question->entry);
+}
+
+void question_want(struct question *question, const char *answer, bool unlogged)
+{
+	bool more = unlogged > question->unlogged || (*answer && !question->answer[0]);
+	if (!question_is_open(question) || !more)
+		return;
+	snprintf(question->answer, sizeof question->answer, "%s", answer);
+	question->unlogged = unlogged;
+	ask_anew(question);
 }
 
 void question_drawn(struct question *question, bool asked, int64_t now)
@@ -83,15 +109,68 @@ void question_tick(struct question *question, int64_t now)
 		question->stage = QUESTION_ARMED;
 }
 
+static_assert(sizeof((struct question *)0)->reason == sizeof((struct prompt *)0)->text, "a reason is a prompt's text");
+
+static enum question_reply take_reason(struct question *question, const struct input *input)
+{
+	enum prompt_reply reply = prompt_key(&question->entry, input->key, false);
+	if (reply == PROMPT_GOES_ON)
+		return QUESTION_TYPING;
+	if (reply == PROMPT_ENTERED)
+		memcpy(question->reason, question->entry.text, sizeof question->reason);
+	ask_anew(question);
+	return QUESTION_TYPING;
+}
+
+/* Enter counts only when it was not there yet as the key before it was read. */
+static enum question_reply take_answer(struct question *question, const struct input *input)
+{
+	bool piled = question->piled || input->more;
+	enum prompt_reply reply = prompt_key(&question->entry, input->key, false);
+	question->piled = input->more;
+	if (reply == PROMPT_GOES_ON)
+		return QUESTION_TYPING;
+	question_close(question);
+	if (reply == PROMPT_LEFT || question->entry.length == 0)
+		return QUESTION_NO;
+	if (strcmp(question->entry.text, question->answer) != 0)
+		return QUESTION_WRONG;
+	return piled ? QUESTION_PILE : QUESTION_YES;
+}
+
+static bool asks_for_reason(const struct question *question, const struct input *input)
+{
+	return input->key == 'r' && !input->more && question->entry.length == 0;
+}
+
+static bool is_answer(const struct question *question, uint32_t key)
+{
+	return question->answer[0] ? key > ' ' && key < INPUT_FIRST : key == 'y';
+}
+
 enum question_reply question_key(struct question *question, const struct input *input)
 {
-	bool yes = input->kind == INPUT_KEY && input->key == 'y';
-	if (question->stage != QUESTION_ARMED && yes)
+	if (question->stage == QUESTION_ARMED && question->entry.kind == PROMPT_REASON)
+		return take_reason(question, input);
+	if (question->stage != QUESTION_ARMED && is_answer(question, input->key))
 		return QUESTION_EARLY;
+	if (question->stage == QUESTION_ARMED && asks_for_reason(question, input)) {
+		prompt_open(&question->entry, PROMPT_REASON, question->reason);
+		return QUESTION_TYPING;
+	}
+	if (question->stage == QUESTION_ARMED && question->answer[0])
+		return take_answer(question, input);
 	question_close(question);
-	if (!yes)
+	if (input->key != 'y')
 		return QUESTION_NO;
 	return input->more ? QUESTION_PILE : QUESTION_YES;
+}
+
+bool question_would_act(const struct question *question, const struct input *input)
+{
+	if (question->stage != QUESTION_ARMED || input->kind != INPUT_KEY || question->entry.kind == PROMPT_REASON)
+		return false;
+	return question->answer[0] ? input->key == INPUT_ENTER : input->key == 'y';
 }
 
 bool question_check(struct question *question, const struct frame *frame, struct err *err)
@@ -137,9 +216,12 @@ bool question_is_open(const struct question *question)
 struct signal_request question_request(const struct question *question, const struct frame *frame, int64_t now)
 {
 	int64_t server_now = frame->snapshot->taken_at + (now - frame->received_at);
-	return (struct signal_request){ .verb = question->verb,
-					.target = question->target,
-					.query_start = question->query_start,
-					.not_after = server_now + 3 * WHEN_SECOND,
-					.server_epoch = question->server_epoch };
+	struct signal_request request = { .verb = question->verb,
+					  .target = question->target,
+					  .query_start = question->query_start,
+					  .not_after = server_now + 3 * WHEN_SECOND,
+					  .server_epoch = question->server_epoch,
+					  .unlogged = question->unlogged };
+	memcpy(request.reason, question->reason, sizeof request.reason);
+	return request;
 }

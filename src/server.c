@@ -93,6 +93,9 @@ static void obey(struct server *server, const struct source_command *command)
 	case COMMAND_SIGNAL:
 		signal_add_job(server, &command->signal);
 		break;
+	case COMMAND_CHECK:
+		server->agenda.check = true;
+		break;
 	case COMMAND_SELECTED:
 		server->agenda.selected = command->selected;
 		break;
@@ -206,6 +209,11 @@ static void live(struct server *server)
 				return;
 			continue;
 		}
+		if (server->agenda.check) {
+			if (!server_check(server))
+				return;
+			continue;
+		}
 		if (!server->agenda.to_send && !server_wait(server, next_event(server)))
 			return;
 	}
@@ -264,6 +272,7 @@ static void server_free(struct server *owned)
 	names_release(&owned->names);
 	decoder_free(owned->decoder);
 	free(owned->facts.system_identifier);
+	free(owned->signature);
 	server_forget_passwords(owned);
 	server_free_options(&owned->options);
 	queues_release(&owned->queues);

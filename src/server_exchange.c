@@ -58,6 +58,8 @@ int server_cancel_start(PGconn *conn)
 
 /* ---- sending ---- */
 
+static const int all_binary[QUERY_MAX_PARAMS] = { 1, 1, 1, 1 };
+
 void exchange_begin(struct server *server)
 {
 	struct exchange *exchange = &server->exchange;
@@ -110,7 +112,6 @@ static bool begins_group(const struct exchange *exchange)
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context)
 {
-	static const int binary[QUERY_MAX_PARAMS] = { 1, 1, 1, 1 };
 	const struct query *query = query_find(id, server->version);
 	if (server->facts.pooled && begins_group(&server->exchange))
 		exchange_add_text(server, "set_config", query_local_settings());
@@ -118,9 +119,27 @@ void exchange_add_query(struct server *server, enum query_id id, const struct qu
 		add_prepare(server, query);
 	ensure((params ? params->count : 0) == query->param_count);
 	bool sent = PQsendQueryPrepared(server->conn, query->name, query->param_count, params ? params->values : NULL,
-					params ? params->lengths : NULL, binary, 1);
+					params ? params->lengths : NULL, all_binary, 1);
 	struct exchange_item *item = add_item(server, query->name, sent);
 	item->query = id;
+	item->columns = query->columns;
+	item->handle = handle;
+	item->context = context;
+	if (server->exchange.count == 1)
+		want_single_rows(server);
+}
+
+void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
+			    const struct query_params *params, row_handler handle, void *context)
+{
+	const struct query *query = query_find(id, server->version);
+	struct strbuf text = STRBUF_INIT;
+	ensure(params->count == query->param_count);
+	strbuf_printf(&text, "/* %s */ %s", comment, query->text);
+	bool sent = PQsendQueryParams(server->conn, text.text, query->param_count, query->params, params->values,
+				      params->lengths, all_binary, 1);
+	strbuf_release(&text);
+	struct exchange_item *item = add_item(server, query->name, sent);
 	item->columns = query->columns;
 	item->handle = handle;
 	item->context = context;

@@ -34,6 +34,20 @@ bool server_check_options(const struct connect_options *options, struct err *err
 	return parsed != NULL;
 }
 
+char *source_service_name(const struct connect_options *options)
+{
+	const char *operand = database_operand(options), *environment = getenv("PGSERVICE");
+	char *name = NULL;
+	PQconninfoOption *parsed = operand && is_conninfo(operand) ? PQconninfoParse(operand, NULL) : NULL;
+	for (const PQconninfoOption *option = parsed; option && option->keyword; option++)
+		if (strcmp(option->keyword, "service") == 0 && option->val && *option->val)
+			name = strdup(option->val);
+	PQconninfoFree(parsed);
+	if (!name && environment && *environment)
+		name = strdup(environment);
+	return name;
+}
+
 static bool copy_string(const char **to, const char *from)
 {
 	*to = from ? strdup(from) : NULL;

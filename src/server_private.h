@@ -75,6 +75,7 @@ struct signal_job {
 struct agenda {
 	bool stop;
 	bool frozen;
+	bool check; /* COMMAND_CHECK is to be done */
 	bool refresh; /* now, not at the next interval */
 	bool password_answered;
 	char *password; /* as typed; wiped once connected */
@@ -252,6 +253,7 @@ struct server {
 	bool password_given, password_refused;
 	unsigned password_tries;
 	char *password; /* remembered from a lost connection */
+	char *signature; /* of this program and its user, for the comments of signals: harmless in SQL */
 	int version;
 	struct server_facts facts;
 	struct names names;
@@ -319,6 +321,9 @@ void exchange_add_text(struct server *server, const char *name, const char *sql)
 /* Prepares it first where it is not. `params` may be NULL. Rows go to `handle`, which may be NULL. */
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context);
+/* Not prepared, with a comment (without its delimiters) before it, for the server's log. */
+void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
+			    const struct query_params *params, row_handler handle, void *context);
 void exchange_sync(struct server *server); /* ends a group */
 /* Cancels what runs on, if that is quickly done. */
 void exchange_abandon(struct server *server);
@@ -327,6 +332,9 @@ const struct exchange_item *exchange_failed(const struct exchange *exchange); /*
 
 /* server_refresh.c */
 bool server_refresh(struct server *server); /* false: lost or stopped */
+
+/* server_check.c */
+bool server_check(struct server *server); /* false: lost or stopped */
 
 /* server_questions.c */
 void questions_choose(struct server *server, const struct graph *graph, double budget);
@@ -371,6 +379,7 @@ void lookup_receive(struct server *server, const struct lookup_answer *answer);
 void lookup_end(struct server *server); /* waits for its thread */
 
 /* server_signal.c */
+void signal_add_warm(struct server *server); /* the signals' statements, for the warm-up */
 void signal_add_job(struct server *server, const struct signal_request *request);
 void signal_refuse_all(struct server *server, const char *why); /* those not sent yet */
 void signal_lose_all(struct server *server, const char *why); /* those whose fate will not be known */

@@ -68,6 +68,11 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	", pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER'), " signals_autovacuum                                 \
 	" from pg_catalog.pg_roles r where r.rolname = current_user"
 
+#define CHECK_SLOTS(reserved, uses_reserved, has_role)                                                                 \
+	"select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"                                       \
+	" pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4, " reserved ", " uses_reserved \
+	", " has_role
+
 static const struct query queries[] = {
 	{ QUERY_QUESTIONS,
 	  0,
@@ -282,6 +287,45 @@ static const struct query queries[] = {
 	  " else i.indrelid end)"
 	  " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
 	  " left join pg_catalog.pg_index i on i.indexrelid = c.oid where c.oid = any ($1)" },
+	{ QUERY_CHECK_SLOTS, 0, V16, "current_setting (slots)", 5, 0, { 0 }, CHECK_SLOTS("0", "false", "false") },
+	{ QUERY_CHECK_SLOTS,
+	  V16,
+	  0,
+	  "current_setting (slots)",
+	  5,
+	  0,
+	  { 0 },
+	  CHECK_SLOTS("pg_catalog.current_setting('reserved_connections')::pg_catalog.int4",
+		      "pg_catalog.pg_has_role('pg_use_reserved_connections', 'USAGE')", "true") },
+	{ QUERY_CHECK_MEMBERSHIPS,
+	  0,
+	  0,
+	  "pg_auth_members (memberships)",
+	  2,
+	  0,
+	  { 0 },
+	  "with recursive m(roleid) as (select a.roleid from pg_catalog.pg_auth_members a"
+	  " join pg_catalog.pg_roles r on r.oid = a.member where r.rolname = current_user"
+	  " union select a.roleid from pg_catalog.pg_auth_members a join m on a.member = m.roleid)"
+	  " select r.rolname, pg_catalog.pg_has_role(r.oid, 'USAGE') from m"
+	  " join pg_catalog.pg_roles r on r.oid = m.roleid order by r.rolname" },
+	/* Each membership on a way down from pg_signal_backend, once. */
+	{ QUERY_CHECK_HOLDERS,
+	  0,
+	  0,
+	  "pg_auth_members (holders)",
+	  9,
+	  0,
+	  { 0 },
+	  "with recursive h(member, through) as (select a.member, a.roleid from pg_catalog.pg_auth_members a"
+	  " join pg_catalog.pg_roles s on s.oid = a.roleid where s.rolname = 'pg_signal_backend'"
+	  " union select a.member, a.roleid from pg_catalog.pg_auth_members a join h on a.roleid = h.member)"
+	  " select r.oid, r.rolname, pg_catalog.quote_ident(r.rolname), r.rolcanlogin, r.rolsuper,"
+	  " pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE'), pg_catalog.quote_ident(t.rolname),"
+	  " exists (select from pg_catalog.pg_auth_members a where a.member = h.member and a.roleid = h.through"
+	  " and a.admin_option), t.rolname = 'pg_signal_backend' from h"
+	  " join pg_catalog.pg_roles r on r.oid = h.member join pg_catalog.pg_roles t on t.oid = h.through"
+	  " order by t.rolname <> 'pg_signal_backend', r.rolname, t.rolname" },
 };
 
 const struct query *query_find(enum query_id id, int version)

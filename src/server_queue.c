@@ -45,6 +45,7 @@ void queues_release(struct server_queues *queues)
 	while (queues->news) {
 		struct server_news *next = queues->news->next;
 		frame_free(queues->news->news.frame);
+		check_report_free(queues->news->news.check);
 		free(queues->news);
 		queues->news = next;
 	}

@@ -1,5 +1,8 @@
 #include "server_private.h"
 
+#include "pglocktop/operator.h"
+#include "pglocktop/version.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,7 +151,37 @@ static bool check_request(const struct server *server, const struct signal_reque
 	return true;
 }
 
-static void send_statement(struct server *server, const struct signal_request *request, bool *sent)
+/* "pglocktop 0.1.0 maria@desk7", as it may stand in a comment. */
+static const char *find_signature(struct server *server)
+{
+	if (server->signature)
+		return server->signature;
+	struct operator who;
+	struct strbuf text = STRBUF_INIT;
+	operator_find(&who);
+	strbuf_add_string(&text, "pglocktop " PGLOCKTOP_VERSION " ");
+	operator_add_harmless(&text, who.user);
+	strbuf_add_char(&text, '@');
+	operator_add_harmless(&text, who.host);
+	server->signature = strbuf_detach(&text);
+	return server->signature;
+}
+
+/* Who signals whom, in the server's own log. */
+static void add_comment(struct server *server, const struct signal_request *request, struct strbuf *out)
+{
+	strbuf_printf(out, "%s %s %d ", find_signature(server),
+		      request->verb == SIGNAL_CANCEL ? "cancels" : "terminates", (int)request->target.pid);
+	operator_add_harmless(out, request->user);
+	strbuf_add_char(out, '@');
+	operator_add_harmless(out, request->database);
+}
+
+/*
+ * Not prepared, so that the comment can say whom it is about. What looking up its functions and types loads into the
+ * server's caches is there since the warm-up.
+ */
+static void add_statement(struct server *server, const struct signal_request *request, const char *comment, bool *sent)
 {
 	bool cancels = request->verb == SIGNAL_CANCEL;
 	struct query_params params = { .count = 0 };
@@ -157,10 +190,35 @@ static void send_statement(struct server *server, const struct signal_request *r
 	if (cancels)
 		query_add_int64(&params, request->query_start);
 	query_add_int64(&params, request->not_after);
+	exchange_add_commented(server, cancels ? QUERY_CANCEL : QUERY_TERMINATE, comment, &params,
+			       sent ? handle_sent : NULL, sent);
+	exchange_sync(server);
+}
+
+static void send_statement(struct server *server, const struct signal_request *request, bool *sent)
+{
+	struct strbuf comment = STRBUF_INIT;
+	add_comment(server, request, &comment);
 	exchange_begin(server);
 	server->exchange.guarded = true;
-	exchange_add_query(server, cancels ? QUERY_CANCEL : QUERY_TERMINATE, &params, handle_sent, sent);
+	add_statement(server, request, comment.text, sent);
+	strbuf_release(&comment);
+}
+
+/* With pid 0, which no session has: the statements run, their functions are looked up, and nothing is signalled. */
+void signal_add_warm(struct server *server)
+{
+	struct query_params target = { .count = 0 };
+	struct strbuf comment = STRBUF_INIT;
+	query_add_int32(&target, 0);
+	exchange_add_query(server, QUERY_TARGET, &target, NULL, NULL);
 	exchange_sync(server);
+	strbuf_printf(&comment, "%s warms up: no session has pid 0", find_signature(server));
+	for (int verb = SIGNAL_CANCEL; verb <= SIGNAL_TERMINATE; verb++) {
+		const struct signal_request nobody = { .verb = (enum signal_verb)verb };
+		add_statement(server, &nobody, comment.text, NULL);
+	}
+	strbuf_release(&comment);
 }
 
 /* The server was asked, and no signal went out: either it would not, or there was nobody to send it to. */
@@ -267,6 +325,11 @@ static bool report_end(struct server *server, const struct signal_job *job, enum
 	return alive;
 }
 
+static int64_t watch_end(const struct server *server, const struct signal_job *job)
+{
+	return job->sent_at + (job->request.watch > 0 ? job->request.watch : server->limits.watch);
+}
+
 static bool find_end(const struct server *server, const struct signal_job *job, const struct target *target,
 		     enum signal_outcome *outcome)
 {
@@ -274,7 +337,7 @@ static bool find_end(const struct server *server, const struct signal_job *job, 
 		*outcome = SIGNAL_GONE;
 	else if (job->request.verb == SIGNAL_CANCEL && has_moved_on(target, &job->request))
 		*outcome = SIGNAL_STOPPED;
-	else if (when_monotonic() >= job->sent_at + server->limits.watch)
+	else if (when_monotonic() >= watch_end(server, job))
 		*outcome = SIGNAL_STILL_THERE;
 	else
 		return false;
@@ -290,7 +353,7 @@ static bool look_at_job(struct server *server, struct signal_job **link)
 	if (!look_at_target(server, job->request.target.pid, &target, &known))
 		return false;
 	if (!known || !find_end(server, job, &target, &outcome)) {
-		int64_t now = when_monotonic(), end = job->sent_at + server->limits.watch;
+		int64_t now = when_monotonic(), end = watch_end(server, job);
 		bool past_end = now < end && now + job->look_pause > end;
 		job->next_look = past_end ? end : now + job->look_pause;
 		job->look_pause *= 2;

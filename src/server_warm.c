@@ -141,23 +141,6 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 	exchange_sync(server);
 }
 
-/* With pid 0, which no session has: the statement runs, its functions are looked up, and nothing is signalled. */
-static void add_signals(struct server *server)
-{
-	struct query_params target = { .count = 0 }, terminate = { .count = 0 }, cancel = { .count = 0 };
-	query_add_int32(&target, 0);
-	add_query(server, QUERY_TARGET, &target, NULL, NULL);
-	query_add_int32(&terminate, 0);
-	query_add_int64(&terminate, 0);
-	query_add_int64(&terminate, 0);
-	add_query(server, QUERY_TERMINATE, &terminate, NULL, NULL);
-	query_add_int32(&cancel, 0);
-	query_add_int64(&cancel, 0);
-	query_add_int64(&cancel, 0);
-	query_add_int64(&cancel, 0);
-	add_query(server, QUERY_CANCEL, &cancel, NULL, NULL);
-}
-
 /* pg_blocking_pids(0) and pg_safe_snapshot_blocking_pids(0) are empty lists, of the type that they are about. */
 static void add_refresh(struct server *server)
 {
@@ -211,7 +194,7 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	add_query(server, QUERY_STANDBY, NULL, handle_standby, warm);
 	add_refresh(server);
 	if (!server->options.read_only)
-		add_signals(server);
+		signal_add_warm(server);
 	names_add_warm(server);
 	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_DONE)

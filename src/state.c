@@ -32,6 +32,7 @@ void state_release(struct state *state)
 	state_clear_effects(state);
 	ghosts_clear(&state->ghosts);
 	free(state->folds);
+	free(state->log_text);
 }
 
 void state_set_masked(struct state *state, bool masked)
@@ -184,7 +185,7 @@ static void waiting_text(const struct signal_news *news, char *text, size_t size
 			 (int)news->waiting_after);
 }
 
-void state_take_signal(struct state *state, const struct signal_news *news, int64_t now)
+static void say_outcome(struct state *state, const struct signal_news *news, int64_t now)
 {
 	const char *verb = verb_word(news->request.verb);
 	int pid = news->request.target.pid;
@@ -222,6 +223,17 @@ void state_take_signal(struct state *state, const struct signal_news *news, int6
 	}
 }
 
+void state_show_log(struct state *state, const char *text)
+{
+	if (question_is_open(&state->question))
+		return; /* it came late, and would cover what is asked */
+	free(state->log_text);
+	state->log_text = strdup(text);
+	if (!state->log_text)
+		err_die("out of memory (the audit log)");
+	state->log_top = UINT32_MAX / 2; /* its end: the view clamps it */
+}
+
 bool state_takes_keys(const struct state *state)
 {
 	return state->pasting || state->copy_pending || question_is_open(&state->question) ||
@@ -245,9 +257,21 @@ bool state_tick(struct state *state, int64_t now)
 
 void state_scrolled(struct state *state, uint32_t last_top)
 {
-	uint32_t *top = state->help ? &state->help_top : &state->details_top;
+	uint32_t *top = state->help ? &state->help_top : state->log_text ? &state->log_top : &state->details_top;
 	if (*top > last_top)
 		*top = last_top;
+}
+
+/* What went out without a line in the audit log is told so to the end. */
+void state_take_signal(struct state *state, const struct signal_news *news, int64_t now)
+{
+	struct message *message = &state->message;
+	say_outcome(state, news, now);
+	if (!news->unlogged)
+		return;
+	size_t length = strlen(message->text), most = sizeof message->text - 1;
+	snprintf(message->text + length, most + 1 - length, " UNLOGGED");
+	message->kind = MESSAGE_ERROR;
 }
 
 bool state_is_stale(const struct state *state, const struct frame *frame, int64_t now)

@@ -26,6 +26,12 @@ static void quit(struct state *state, const struct scene *scene, int64_t now)
 	state_effect(state, EFFECT_QUIT, NULL);
 }
 
+static void close_log(struct state *state)
+{
+	free(state->log_text);
+	state->log_text = NULL;
+}
+
 static void interrupt(struct state *state, int64_t now)
 {
 	if (state->interrupted_at != WHEN_NONE && now - state->interrupted_at <= INTERRUPT_TIME) {
@@ -34,6 +40,7 @@ static void interrupt(struct state *state, int64_t now)
 	}
 	state->interrupted_at = now;
 	state->help = false;
+	close_log(state);
 	state->details = false;
 	state_say(state, MESSAGE_NEWS, now, "q quits (or ^C once more)");
 }
@@ -245,11 +252,13 @@ static void copy_key(struct state *state, const struct scene *scene, uint32_t ke
 	}
 }
 
-/* What closes first: help, details, the filter's complaint. */
+/* What closes first: help, the log, details, the filter's complaint. */
 static void leave(struct state *state)
 {
 	if (state->help)
 		state->help = false;
+	else if (state->log_text)
+		close_log(state);
 	else
 		state->details = false;
 }
@@ -270,6 +279,14 @@ static void act_without_frame(struct state *state, enum action action, int64_t n
 	case ACTION_HELP:
 		state->help = !state->help;
 		state->help_top = 0;
+		break;
+	case ACTION_LOG:
+		if (state->log_text)
+			close_log(state);
+		else if (state->read_only)
+			state_say(state, MESSAGE_NEWS, now, "read-only: nothing is signalled, and no log is kept");
+		else
+			state_effect(state, EFFECT_READ_LOG, NULL);
 		break;
 	case ACTION_ESCAPE:
 		leave(state);
@@ -395,24 +412,25 @@ static bool is_movement(enum action action)
 	return action_rows[action].group == ACTION_GROUP_MOVE && action != ACTION_ROOT && action != ACTION_GO_TO;
 }
 
-static bool goes_with_help(enum action action)
+static bool goes_with_help(const struct state *state, enum action action)
 {
-	return action == ACTION_HELP || action == ACTION_INTERRUPT || action == ACTION_SUSPEND ||
-	       action == ACTION_REDRAW || action == ACTION_MASK;
+	return action == (state->help ? ACTION_HELP : ACTION_LOG) || action == ACTION_INTERRUPT ||
+	       action == ACTION_SUSPEND || action == ACTION_REDRAW || action == ACTION_MASK;
 }
 
 static void act(struct state *state, const struct scene *scene, enum action action, int64_t now)
 {
 	if (action == ACTION_NONE)
 		return;
-	if (action == ACTION_QUIT && (state->help || state->details)) {
+	bool covered = state->help || state->log_text;
+	if (action == ACTION_QUIT && (covered || state->details)) {
 		leave(state);
 	} else if (action == ACTION_QUIT) {
 		quit(state, scene, now);
-	} else if (is_movement(action) && state->help) {
-		scroll(&state->help_top, page_of(state), action);
-	} else if (state->help && !goes_with_help(action)) {
-		state->help = false;
+	} else if (is_movement(action) && covered) {
+		scroll(state->help ? &state->help_top : &state->log_top, page_of(state), action);
+	} else if (covered && !goes_with_help(state, action)) {
+		leave(state);
 	} else if (is_movement(action) && state->details) {
 		scroll(&state->details_top, page_of(state), action);
 	} else if (is_movement(action) && scene) {

@@ -2,6 +2,8 @@
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
+#include <stdio.h>
+
 enum { QUESTION_MIN_WIDTH = 40, QUESTION_MIN_HEIGHT = 10, SWALLOW_TIME = 500 * 1000 };
 
 static const char *ghost_reason(const struct ghost *ghost)
@@ -80,6 +82,23 @@ static bool may_ask(const struct state *state, struct err *err)
 	return true;
 }
 
+/* The question says what is known by now; what the probe finds comes later. */
+static void want_answer(struct state *state)
+{
+	char pid[16];
+	snprintf(pid, sizeof pid, "%d", (int)state->question.target.pid);
+	question_want(&state->question, state->confirms_by_pid ? pid : state->unlogged ? "yes" : "", state->unlogged);
+}
+
+void state_take_log(struct state *state, const char *why)
+{
+	state->unlogged = why != NULL;
+	/* A question that is open goes on saying why. */
+	if (why)
+		snprintf(state->unlogged_why, sizeof state->unlogged_why, "%s", why);
+	want_answer(state);
+}
+
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
 {
 	struct err err;
@@ -90,6 +109,8 @@ void state_ask(struct state *state, const struct scene *scene, enum signal_verb 
 		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
 		return;
 	}
+	want_answer(state);
+	state_effect(state, EFFECT_PROBE_LOG, NULL);
 	state->message.kind = MESSAGE_NONE;
 	state->lists[state->view].touched = true;
 	if (frozen) {
@@ -131,7 +152,14 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 {
 	switch (question_key(&state->question, input)) {
 	case QUESTION_EARLY:
-		state_say(state, MESSAGE_ERROR, now, "typed before the question: press y again");
+		state_say(state, MESSAGE_ERROR, now, "typed before the question: %s again",
+			  state->question.answer[0] ? "answer" : "press y");
+		break;
+	case QUESTION_TYPING:
+		break;
+	case QUESTION_WRONG:
+		state_say(state, MESSAGE_ERROR, now, "that was not %s: left %s as it is", state->question.answer,
+			  state->question.label);
 		break;
 	case QUESTION_YES:
 		send_signal(state, scene->frame, now);
@@ -141,7 +169,8 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 		state_say(state, MESSAGE_NEWS, now, "left %s as it is", state->question.label);
 		break;
 	case QUESTION_PILE:
-		state_say(state, MESSAGE_ERROR, now, "more than y came at once: nothing sent");
+		state_say(state, MESSAGE_ERROR, now, "%s came at once: nothing sent",
+			  state->question.answer[0] ? "several keys" : "more than y");
 		state_swallow(state, now); /* the rest of it */
 		break;
 	}

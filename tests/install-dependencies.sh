@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build=(make gcc libc6-dev pkg-config libpq-dev libpcre2-dev libjansson-dev libncurses-dev)
+build=(make gcc libc6-dev pkg-config libpq-dev libpcre2-dev libjansson-dev libinih-dev libncurses-dev)
 demo=("${build[@]}" postgresql)
 matrix=("${demo[@]}" libcmocka-dev libvterm-dev npm)
 test=("${matrix[@]}" mandoc procps)
@@ -17,7 +17,7 @@ ci=("${test[@]}" clang libclang-rt-dev clang-format clang-tidy cppcheck)
 screenshots=("${demo[@]}" xterm xvfb xdotool imagemagick fonts-dejavu-core)
 
 # library as pkg-config names it : Debian package
-libraries=(libpq:libpq-dev libpcre2-8:libpcre2-dev jansson:libjansson-dev ncursesw:libncurses-dev)
+libraries=(libpq:libpq-dev libpcre2-8:libpcre2-dev jansson:libjansson-dev inih:libinih-dev ncursesw:libncurses-dev)
 
 createcluster=/etc/postgresql-common/createcluster.conf
 

@@ -92,6 +92,7 @@ static void add_command(struct play *play, const struct source_command *command)
 	case COMMAND_LOOKUP:
 		strbuf_printf(&play->effects, "look up the names of database %" PRIu32, command->database);
 		break;
+	case COMMAND_CHECK:
 	case COMMAND_SELECTED:
 		break;
 	}
@@ -100,8 +101,13 @@ static void add_command(struct play *play, const struct source_command *command)
 static void perform(struct play *play, const struct effect *effect)
 {
 	static const char *const plain[] = {
-		[EFFECT_REDRAW] = "redraw", [EFFECT_SUSPEND] = "suspend", [EFFECT_QUIT] = "quit"
+		[EFFECT_REDRAW] = "redraw",
+		[EFFECT_SUSPEND] = "suspend",
+		[EFFECT_QUIT] = "quit",
+		[EFFECT_READ_LOG] = "read the log",
 	};
+	if (effect->kind == EFFECT_PROBE_LOG)
+		return; /* "log" plays what is known of it */
 	switch (effect->kind) {
 	case EFFECT_FILTER:
 	case EFFECT_SEARCH:
@@ -348,8 +354,30 @@ static bool play_option(struct play *play, char *words[], int count, const char 
 		state_set_masked(&play->desk.state, true);
 	else if (strcmp(words[0], "read-only") == 0)
 		play->desk.state.read_only = true;
+	else if (strcmp(words[0], "banner") == 0)
+		play->desk.state.banner = "PRODUCTION";
+	else if (strcmp(words[0], "confirms-by-pid") == 0)
+		play->desk.state.confirms_by_pid = true;
 	else
 		play->desk.state.ascii = !(play->desk.canvas.charset.unicode = false);
+	return true;
+}
+
+static bool play_log(struct play *play, char *words[], int count, const char *block, struct err *err)
+{
+	(void)block, (void)err;
+	struct strbuf why = STRBUF_INIT;
+	for (int i = 1; i < count; i++)
+		strbuf_printf(&why, "%s%s", i > 1 ? " " : "", words[i]);
+	desk_take_log(&play->desk, why.length > 0 ? why.text : NULL);
+	strbuf_release(&why);
+	return true;
+}
+
+static bool play_shows_log(struct play *play, char *words[], int count, const char *block, struct err *err)
+{
+	(void)words, (void)count, (void)err;
+	desk_show_log(&play->desk, block);
 	return true;
 }
 
@@ -409,13 +437,14 @@ bool play_line(struct play *play, char *words[], int count, const char *block, s
 		const char *word;
 		bool (*play)(struct play *play, char *words[], int count, const char *block, struct err *err);
 	} verbs[] = {
-		{ "masked", play_option },    { "size", play_size },	 { "ascii", play_option },
-		{ "read-only", play_option }, { "silent", play_option }, { "situation", play_situation },
-		{ "change", play_change },    { "ends", play_ends },	 { "releases", play_ends },
-		{ "again", play_again },      { "epoch", play_epoch },	 { "keys", play_keys },
-		{ "pile", play_keys },	      { "paste", play_paste },	 { "paste-begin", play_paste },
-		{ "answer", play_answer },    { "after", play_after },	 { "status", play_status },
-		{ "news", play_news },
+		{ "size", play_size },	   { "ascii", play_option },	    { "read-only", play_option },
+		{ "silent", play_option }, { "situation", play_situation }, { "change", play_change },
+		{ "ends", play_ends },	   { "releases", play_ends },	    { "again", play_again },
+		{ "epoch", play_epoch },   { "keys", play_keys },	    { "pile", play_keys },
+		{ "paste", play_paste },   { "paste-begin", play_paste },   { "answer", play_answer },
+		{ "after", play_after },   { "status", play_status },	    { "news", play_news },
+		{ "log", play_log },	   { "shows-log", play_shows_log }, { "confirms-by-pid", play_option },
+		{ "banner", play_option }, { "masked", play_option },
 	};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
 		if (count == 0 || strcmp(verbs[i].word, words[0]) != 0)

@@ -7,6 +7,7 @@
  *     size WIDTHxHEIGHT
  *     ascii | read-only | masked        no UTF-8; -r; -m, before the first frame
  *     silent                            the terminal never answers
+ *     confirms-by-pid | banner          a question wants the pid typed; the banner is PRODUCTION
  *     situation [NAME]                  a frame: the lines that follow (situation.h), NAME.situation before them
  *     change                            the same with these lines, too; a session's, a server's, a role's and an
  *                                       outline's take the place of the one before
@@ -19,6 +20,8 @@
  *     paste TEXT | paste-begin TEXT     bracketed; its end gets lost
  *     answer                            the terminal answers that all drawn is on its screen
  *     after AGE                         time passes
+ *     log [REASON]                      the audit log can be written, or why it cannot
+ *     shows-log                         its last lines have come: those that follow
  *     status STATE [TEXT] [attempt=] [retry=AGE] [stage=]
  *     news OUTCOME [AGE] [before=] [after=] [sqlstate=] [TEXT]      of the signal asked for last
  *

@@ -3,16 +3,27 @@
 #include "desk.h"
 #include "term.h"
 
+#include "pglocktop/signaller.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
+
+enum { LOG_SHOWN = 128 * 1024 /* bytes */ };
+
+#define LOG_LAST_WAIT (WHEN_SECOND / 4) /* for its last lines, when the program ends */
 
 enum { SLICE = 4 * 1000 /* microseconds of matching at a time */, ALONE_TIME = 30 /* milliseconds */ };
 
 struct app {
 	struct term *term;
 	struct source *source;
+	struct audit *audit; /* NULL, and no signaller: read-only */
+	struct signaller *signaller;
+	int news_fd; /* readable while the source or the log has news */
 	struct desk desk;
 	struct identity selected; /* as the source was told */
 	bool redraw_all;
@@ -32,7 +43,11 @@ static void app_take_news(struct app *app, int64_t now)
 		case NEWS_STATUS:
 			desk_take_status(&app->desk, &news.status, now);
 			break;
+		case NEWS_CHECK:
+			check_report_free(news.check);
+			break;
 		case NEWS_SIGNAL:
+			signaller_note(app->signaller, &news.signal);
 			desk_take_signal(&app->desk, &news.signal, now);
 			break;
 		case NEWS_LOOKUP:
@@ -40,6 +55,40 @@ static void app_take_news(struct app *app, int64_t now)
 			break;
 		}
 	}
+}
+
+static void app_take_appended(struct app *app, const struct audit_answer *answer, int64_t now)
+{
+	struct signal_news news;
+	if (signaller_take(app->signaller, answer, &news))
+		desk_take_signal(&app->desk, &news, now);
+	if (!answer->done)
+		desk_take_log(&app->desk, answer->err.text);
+}
+
+static void app_take_answers(struct app *app, int64_t now)
+{
+	struct audit_answer answer;
+	while (app->audit && (answer = audit_take(app->audit)).kind != AUDIT_NOTHING) {
+		if (answer.kind == AUDIT_APPENDED)
+			app_take_appended(app, &answer, now);
+		else if (answer.kind == AUDIT_PROBED)
+			desk_take_log(&app->desk, answer.done ? NULL : answer.err.text);
+		else if (answer.done)
+			desk_show_log(&app->desk, answer.text);
+		else
+			state_say(&app->desk.state, MESSAGE_ERROR, now, "the audit log cannot be read: %s",
+				  answer.err.text);
+		free(answer.text);
+	}
+}
+
+static void app_command(struct app *app, const struct source_command *command)
+{
+	if (command->kind == COMMAND_SIGNAL)
+		signaller_send(app->signaller, &command->signal, app->desk.frame);
+	else
+		app->source->ops->send(app->source, command);
 }
 
 static void app_copy(struct app *app, const char *text, size_t length)
@@ -71,7 +120,13 @@ static void app_perform(struct app *app, struct effect *effect)
 {
 	switch (effect->kind) {
 	case EFFECT_COMMAND:
-		app->source->ops->send(app->source, &effect->command);
+		app_command(app, &effect->command);
+		break;
+	case EFFECT_PROBE_LOG:
+		audit_probe(app->audit);
+		break;
+	case EFFECT_READ_LOG:
+		audit_read(app->audit, LOG_SHOWN);
 		break;
 	case EFFECT_COPY:
 		app_copy(app, effect->text, strlen(effect->text));
@@ -111,12 +166,6 @@ static void app_resize(struct app *app)
 	desk_resize(&app->desk, width, height);
 }
 
-/* What was piled up or pasted may come in two pieces: a y that would act has a moment to show that it stands alone. */
-static bool is_answer(const struct app *app, const struct input *input)
-{
-	return input->kind == INPUT_KEY && input->key == 'y' && app->desk.state.question.stage == QUESTION_ARMED;
-}
-
 /* All the input that is there; one frame is drawn after it. */
 static void app_take_input(struct app *app, int64_t now)
 {
@@ -128,7 +177,9 @@ static void app_take_input(struct app *app, int64_t now)
 			app->quit = true;
 			return;
 		}
-		if (is_answer(app, &input) && !input.more)
+		/* What was piled up or pasted may come in two pieces: a key that would act has a moment to show that
+		   it stands alone. */
+		if (question_would_act(&app->desk.state.question, &input) && !input.more)
 			input.more = term_more_follows(app->term, ALONE_TIME);
 		desk_input(&app->desk, &input, now);
 		app_perform_all(app);
@@ -169,7 +220,7 @@ static int64_t app_timeout(const struct app *app, int64_t now)
 static void app_wait(struct app *app)
 {
 	bool matching = desk_is_matching(&app->desk);
-	unsigned woken = term_wait(app->term, app->source->ops->fd(app->source), app_timeout(app, when_monotonic()));
+	unsigned woken = term_wait(app->term, app->news_fd, app_timeout(app, when_monotonic()));
 	int64_t now = when_monotonic();
 	if (woken & TERM_WAKE_QUIT)
 		app->quit = true;
@@ -181,8 +232,10 @@ static void app_wait(struct app *app)
 		app_resize(app);
 	if (woken & TERM_WAKE_INPUT)
 		app_take_input(app, now);
-	if (woken & TERM_WAKE_NEWS)
+	if (woken & TERM_WAKE_NEWS) {
 		app_take_news(app, now);
+		app_take_answers(app, now);
+	}
 	now = when_monotonic();
 	desk_match(&app->desk, now + SLICE, now);
 	desk_tick(&app->desk, now);
@@ -208,13 +261,23 @@ static void end_by_signal(int number)
 	raise(number);
 }
 
+/* False: its thread hangs. */
+static bool app_close_log(struct app *app)
+{
+	signaller_free(app->signaller);
+	if (app->news_fd >= 0)
+		close(app->news_fd);
+	return !app->audit || audit_stop(app->audit, LOG_LAST_WAIT);
+}
+
 static void app_release(struct app *app)
 {
 	term_close(app->term);
+	bool logged = app_close_log(app);
 	bool stopped = app->source->ops->stop(app->source);
 	end_by_signal(term_quit_signal());
-	/* A thread that hangs in a name look-up or a handshake is left behind. */
-	if (!stopped)
+	/* A thread that hangs in a name look-up, a handshake or a file system is left behind. */
+	if (!stopped || !logged)
 		_exit(EXIT_SUCCESS);
 	desk_release(&app->desk);
 }
@@ -226,6 +289,8 @@ static void app_init(struct app *app, const struct options *options, struct char
 	int width, height;
 	desk_init(&app->desk, &options->server, options->order, charset);
 	state_set_masked(&app->desk.state, options->mask);
+	app->desk.state.banner = options->banner;
+	app->desk.state.confirms_by_pid = options->typed_confirmation;
 	desk_take_status(&app->desk, status, now);
 	term_size(app->term, &width, &height);
 	desk_resize(&app->desk, width, height);
@@ -233,6 +298,29 @@ static void app_init(struct app *app, const struct options *options, struct char
 		desk_use_terms(&app->desk, EFFECT_FILTER, options->filter);
 	desk_take_frame(&app->desk, frame);
 	desk_match(&app->desk, now + SLICE, now);
+}
+
+static bool watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* The one thing that signals: a read-only run has none. */
+static bool app_open_log(struct app *app, const struct options *options, struct err *err)
+{
+	app->news_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (app->news_fd < 0 || !watch(app->news_fd, app->source->ops->fd(app->source)))
+		return err_set(err, "no descriptors: %s", strerror(errno));
+	if (options->server.read_only)
+		return true;
+	app->audit = audit_new(&options->audit, err);
+	if (!app->audit)
+		return false;
+	watch(app->news_fd, audit_fd(app->audit));
+	app->signaller = signaller_new(app->source, app->audit);
+	audit_probe(app->audit);
+	return true;
 }
 
 static bool wants_colour(const struct options *options)
@@ -246,9 +334,11 @@ int app_run(const struct options *options, struct charset charset, struct source
 {
 	struct app app = { .source = owned_source, .selected = { 0, WHEN_NONE } };
 	struct term_options term_options = { .colour = wants_colour(options), .title = "pglocktop" };
-	app.term = term_open(&term_options, err);
+	bool ready = app_open_log(&app, options, err);
+	app.term = ready ? term_open(&term_options, err) : NULL;
 	if (!app.term) {
 		frame_free(owned_frame);
+		app_close_log(&app);
 		app.source->ops->stop(app.source);
 		return EXIT_FAILURE;
 	}

@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include "matching.h"
+#include "selection.h"
 #include "view.h"
 
 #include "pglocktop/json.h"
@@ -80,19 +81,26 @@ void batch_add_text(const struct options *options, struct charset charset, const
 	state_release(&state);
 }
 
-static void add_json(const struct options *options, const struct frame *frame, struct strbuf *out)
+/* A document, or with --select the ids alone. */
+static void add_data(const struct options *options, const struct frame *frame, struct strbuf *out)
 {
 	struct json_options json = { .all_edges = options->server.all_edges, .all_locks = options->server.all_locks };
 	struct arena arena = ARENA_INIT;
-	json_write_snapshot(forest_new(frame, options->order, &arena), &json, out);
+	const struct forest *forest = forest_new(frame, options->order, &arena);
+	if (options->select.given)
+		json.selected = selection_make(&options->select, forest, &arena);
+	if (options->format == OPTIONS_JSON)
+		json_write_snapshot(forest, &json, out);
+	else
+		selection_add_ids(json.selected, frame->snapshot, out);
 	arena_release(&arena);
 }
 
 static bool print(const struct options *options, struct charset charset, const struct frame *frame, struct err *err)
 {
 	struct strbuf out = STRBUF_INIT;
-	if (options->format == OPTIONS_JSON)
-		add_json(options, frame, &out);
+	if (options->format == OPTIONS_JSON || options->select.given)
+		add_data(options, frame, &out);
 	else
 		batch_add_text(options, charset, frame, output_width(), &out);
 	bool written = fwrite(out.text, 1, out.length, stdout) == out.length && fflush(stdout) == 0;

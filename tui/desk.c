@@ -168,6 +168,18 @@ void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t
 	desk_touch(desk, DESK_SCENE_FRESH);
 }
 
+void desk_take_log(struct desk *desk, const char *why)
+{
+	state_take_log(&desk->state, why);
+	desk->changed = true;
+}
+
+void desk_show_log(struct desk *desk, const char *text)
+{
+	state_show_log(&desk->state, text);
+	desk->changed = true;
+}
+
 void desk_take_lookup(struct desk *desk, const struct lookup_news *news, int64_t now)
 {
 	state_take_lookup(&desk->state, news, now);

@@ -47,6 +47,10 @@ void desk_take_status(struct desk *desk, const struct source_status *status, int
 void desk_take_lookup(struct desk *desk, const struct lookup_news *news, int64_t now);
 void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t now);
 
+/* What is known of the audit log (`why` NULL: it can be written), and its last lines to be shown. */
+void desk_take_log(struct desk *desk, const char *why);
+void desk_show_log(struct desk *desk, const char *text);
+
 /* One piece of input, by the key table. */
 void desk_input(struct desk *desk, const struct input *input, int64_t now);
 

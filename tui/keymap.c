@@ -64,6 +64,7 @@ static const struct binding bindings[] = {
 	{ 'R', ACTION_REFRESH, NULL },
 	{ INPUT_CTRL('l'), ACTION_REDRAW, "^L" },
 	{ 'y', ACTION_COPY, NULL },
+	{ 'A', ACTION_LOG, NULL },
 	{ '?', ACTION_HELP, NULL },
 	{ INPUT_F1, ACTION_HELP, "F1" },
 	{ INPUT_CTRL('z'), ACTION_SUSPEND, "^Z" },

@@ -72,7 +72,8 @@ static int query_lines(const struct state *state)
 static void layout_rows(struct layout *layout, const struct state *state)
 {
 	int height = state->height;
-	layout->header_lines = height >= 6 ? 2 : 1;
+	layout->banner_lines = state->banner && height >= 3;
+	layout->header_lines = layout->banner_lines + (height >= 6 ? 2 : 1);
 	layout->next_y = state->view == VIEW_TREE && height >= NEXT_HEIGHT ? layout->header_lines++ : -1;
 	layout->advice_y = state->advised && height >= ADVICE_HEIGHT ? layout->header_lines++ : -1;
 	layout->titles_y = height >= 5 ? layout->header_lines : -1;

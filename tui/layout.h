@@ -17,7 +17,8 @@ struct layout_uniform {
 };
 
 struct layout {
-	int header_lines; /* from the top: 1, 2, and one each for what follows */
+	int banner_lines; /* on top of all: 0 or 1 */
+	int header_lines; /* from the top: 1 or 2, and one each for the banner and what follows */
 	int next_y; /* what could be done next; -1: not shown */
 	int advice_y; /* what to ask for; -1: the role lacks nothing, or there is no room */
 	int titles_y; /* -1: there is no room */

@@ -1,5 +1,8 @@
 #include "app.h"
 #include "batch.h"
+#include "batch_check.h"
+#include "batch_signal.h"
+#include "config.h"
 #include "options.h"
 #include "start.h"
 
@@ -33,48 +36,91 @@ static int print(struct charset charset, void (*add)(struct strbuf *out))
 	return written ? EXIT_SUCCESS : complain(charset, &err, EXIT_WRONG_USE);
 }
 
-static int run(const struct options *options, struct charset charset)
+static int run(const struct options *options, const struct targets *targets, struct charset charset)
 {
 	struct err err = { .text = "" };
+	bool screen = options->server.interactive;
 	struct source_status status = { .state = SOURCE_CONNECTING, .since_monotonic = when_monotonic() };
-	if (!options->once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+	if (screen && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
 		err_set(&err, "the screen needs a terminal: --once prints without one");
 		return complain(charset, &err, EXIT_WRONG_USE);
 	}
 	struct source *source = source_server_new(&options->server, &err);
 	if (!source)
 		return complain(charset, &err, EXIT_WRONG_USE);
-	struct frame *frame = start_await_frame(source, !options->once, charset, &status, &err);
+	struct frame *frame = start_await_frame(source, screen, charset, &status, &err);
 	if (!frame) {
 		source->ops->stop(source);
 		return complain(charset, &err, EXIT_NO_SERVER);
 	}
-	if (!options->once) {
+	if (screen) {
 		int code = app_run(options, charset, source, frame, &status, &err);
 		return code == EXIT_SUCCESS ? code : complain(charset, &err, code);
 	}
-	int code = batch_run(options, charset, source, frame, &err);
+	int code;
+	if (targets->count > 0)
+		code = batch_signal_run(options, targets, charset, source, frame, &err);
+	else if (options->check)
+		code = batch_check_run(options, charset, source, frame, &err);
+	else
+		code = batch_run(options, charset, source, frame, &err);
 	source->ops->stop(source);
 	return err.text[0] ? complain(charset, &err, code) : code;
+}
+
+/* --help, --version and what is wrong on the command line come first, whatever is in the file. */
+static enum options_outcome read_options(int argc, char *argv[], struct config *config, struct options *options,
+					 struct err *err)
+{
+	struct err why;
+	bool configured = config_read(config_default_path(), config, &why);
+	enum options_outcome outcome = options_parse(argc, argv, configured ? config : NULL, options, err);
+	if (outcome != OPTIONS_RUN || configured)
+		return outcome;
+	*err = why;
+	return OPTIONS_WRONG;
+}
+
+/* What is done on the server. */
+static int act(const struct options *options, struct charset charset)
+{
+	struct targets targets = { .count = 0 };
+	struct err err;
+	bool signals = options->signal != OPTIONS_NO_SIGNAL;
+	if (signals && !targets_read(options, STDIN_FILENO, &targets, &err))
+		return complain(charset, &err, EXIT_WRONG_USE);
+	/* A pipeline that selected nobody has nothing to do. */
+	if (signals && targets.count == 0)
+		return EXIT_SUCCESS;
+	int code = run(options, &targets, charset);
+	targets_release(&targets);
+	return code;
 }
 
 int main(int argc, char *argv[])
 {
 	struct options options;
+	struct config config;
 	struct err err;
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
-	enum options_outcome outcome = options_parse(argc, argv, &options, &err);
+	enum options_outcome outcome = read_options(argc, argv, &config, &options, &err);
 	struct charset charset = text_charset(options.no_unicode);
+	int code = EXIT_SUCCESS;
 	switch (outcome) {
 	case OPTIONS_HELP:
-		return print(charset, options_add_help);
+		code = print(charset, options_add_help);
+		break;
 	case OPTIONS_VERSION:
-		return print(charset, options_add_version);
+		code = print(charset, options_add_version);
+		break;
 	case OPTIONS_WRONG:
-		return complain(charset, &err, EXIT_WRONG_USE);
+		code = complain(charset, &err, EXIT_WRONG_USE);
+		break;
 	case OPTIONS_RUN:
+		code = act(&options, charset);
 		break;
 	}
-	return run(&options, charset);
+	config_release(&config);
+	return code;
 }

@@ -1,17 +1,21 @@
 #include "options.h"
 
+#include "config.h"
+
 #include "pglocktop/column.h"
 #include "pglocktop/filter.h"
 #include "pglocktop/version.h"
 
 #include <assert.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TRY_HELP "pglocktop --help lists the options"
 #define INTERVAL_DEFAULT WHEN_SECOND
-#define INTERVAL_LEAST (WHEN_SECOND / 10)
-#define INTERVAL_MOST (3600 * WHEN_SECOND)
+#define WAIT_DEFAULT (3 * WHEN_SECOND)
+#define MOST_DEFAULT 5
+#define SECONDS_MOST (1000000000 * WHEN_SECOND)
 #define COUNT_MOST 1000000
 #define LONG_VALUE 0x100 /* what getopt_long returns for the name of row i: LONG_VALUE + i */
 #define OPTION_MOST 64
@@ -47,17 +51,96 @@ static bool set_format(struct options *options, const char *argument, struct err
 	return true;
 }
 
+static bool parse_count(const char *name, const char *argument, uint32_t *count, struct err *err)
+{
+	uint32_t number = 0;
+	const char *digit = argument;
+	for (; *digit >= '0' && *digit <= '9' && number <= COUNT_MOST; digit++)
+		number = number * 10 + (uint32_t)(*digit - '0');
+	if (digit == argument || *digit || number == 0 || number > COUNT_MOST)
+		return err_set(err, "invalid count \"%s\": --%s takes a whole number from 1 to %d", argument, name,
+			       COUNT_MOST);
+	*count = number;
+	return true;
+}
+
 static bool set_count(struct options *options, const char *argument, struct err *err)
 {
-	uint32_t count = 0;
-	const char *digit = argument;
-	for (; *digit >= '0' && *digit <= '9' && count <= COUNT_MOST; digit++)
-		count = count * 10 + (uint32_t)(*digit - '0');
-	if (digit == argument || *digit || count == 0 || count > COUNT_MOST)
-		return err_set(err, "invalid count \"%s\": --count takes a whole number from 1 to %d", argument,
-			       COUNT_MOST);
-	options->count = count;
+	return parse_count("count", argument, &options->count, err);
+}
+
+static bool set_max(struct options *options, const char *argument, struct err *err)
+{
+	return parse_count("max", argument, &options->most, err);
+}
+
+static bool set_select(struct options *options, const char *argument, struct err *err)
+{
+	struct filter *filter = filter_new(argument, err, NULL);
+	if (!filter)
+		return false;
+	filter_free(filter);
+	options->select.terms = argument;
+	options->select.given = true;
 	return true;
+}
+
+static bool set_min_wait(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return options_parse_seconds(argument, 0, 1e9, &options->select.least_wait, err);
+}
+
+static bool set_min_xact(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return options_parse_seconds(argument, 0, 1e9, &options->select.least_xact, err);
+}
+
+static bool set_state(struct options *options, const char *argument, struct err *err)
+{
+	if (session_state_parse(argument, strlen(argument)) == SESSION_OTHER)
+		return err_set(err,
+			       "unknown state \"%s\": --state takes active, idle, \"idle in transaction\" "
+			       "and the like",
+			       argument);
+	options->select.state = argument;
+	options->select.given = true;
+	return true;
+}
+
+static bool set_blocks(struct options *options, const char *argument, struct err *err)
+{
+	options->select.given = true;
+	return parse_count("blocks", argument, &options->select.least_blocks, err);
+}
+
+static bool set_wait(struct options *options, const char *argument, struct err *err)
+{
+	return options_parse_seconds(argument, 0, 3600, &options->wait, err);
+}
+
+static bool add_id(struct options *options, enum options_signal signal, const char *id, struct err *err)
+{
+	if (options->signal != OPTIONS_NO_SIGNAL && options->signal != signal)
+		return err_set(err, "--cancel and --terminate do not go together: run it twice");
+	if (options->id_count == OPTIONS_IDS)
+		return err_set(err,
+			       "more than %d times --cancel or --terminate: give the ids on standard input, with -",
+			       OPTIONS_IDS);
+	options->signal = signal;
+	options->ids[options->id_count++] = id;
+	return true;
+}
+
+static bool add_cancel(struct options *options, const char *argument, struct err *err)
+{
+	return add_id(options, OPTIONS_CANCEL, argument, err);
+}
+
+static bool add_terminate(struct options *options, const char *argument, struct err *err)
+{
+	return add_id(options, OPTIONS_TERMINATE, argument, err);
 }
 
 /* As in psql the last of -w and -W counts. */
@@ -78,6 +161,7 @@ static bool set_always_prompt(struct options *options, const char *argument, str
 }
 
 #define MEMBER(name) .member = offsetof(struct options, name)
+#define CONFIGURABLE .configurable = true
 
 /* clang-format off */
 const struct option_row option_rows[] = {
@@ -91,35 +175,68 @@ const struct option_row option_rows[] = {
 	{ 'W', "password", NULL, "ask for a password before connecting", OPTIONS_CONNECTION,
 	  .set = set_always_prompt },
 	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
-	  .set = set_interval },
-	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only) },
-	{ 'm', "mask", NULL, "literals in queries show as ?; the key M takes it off", OPTIONS_SCREEN, MEMBER(mask) },
-	{ 'f', "filter", "TERMS", "show only what matches, as the key f does", OPTIONS_SCREEN, .set = set_filter },
+	  .set = set_interval, CONFIGURABLE },
+	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only),
+	  CONFIGURABLE },
+	{ 'm', "mask", NULL, "literals in queries show as ?; the key M takes it off", OPTIONS_SCREEN, MEMBER(mask),
+	  CONFIGURABLE },
+	{ 'f', "filter", "TERMS", "show only what matches, as the key f does", OPTIONS_SCREEN, .set = set_filter,
+	  CONFIGURABLE },
 	{ 's', "sort", "COLUMN", "sort by a column; +COLUMN ascending, -COLUMN descending", OPTIONS_SCREEN,
-	  .set = set_order },
-	{ 0, "no-unicode", NULL, "ASCII only, lines drawn with | ` -", OPTIONS_SCREEN, MEMBER(no_unicode) },
-	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color) },
+	  .set = set_order, CONFIGURABLE },
+	{ 0, "no-unicode", NULL, "ASCII only, lines drawn with | ` -", OPTIONS_SCREEN, MEMBER(no_unicode),
+	  CONFIGURABLE },
+	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color),
+	  CONFIGURABLE },
 	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
 	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
 	  .set = set_format },
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
 	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
+	{ 0, "select", "TERMS", "only those that match; text: bare ids, for --cancel -", OPTIONS_PRINT,
+	  .set = set_select },
+	{ 0, "min-wait", "SECONDS", "only those that have waited for a lock so long", OPTIONS_PRINT,
+	  .set = set_min_wait },
+	{ 0, "min-xact", "SECONDS", "only those whose transaction is so old", OPTIONS_PRINT, .set = set_min_xact },
+	{ 0, "state", "STATE", "only those in this state", OPTIONS_PRINT, .set = set_state },
+	{ 0, "blocks", "N", "only those that at least N sessions wait for", OPTIONS_PRINT, .set = set_blocks },
+	{ 0, "check", NULL, "what this role may see and signal, and who else may", OPTIONS_PRINT, MEMBER(check) },
 	{ 0, "exit-code", NULL, "exit 3 when any session waits for a lock", OPTIONS_PRINT, MEMBER(exit_code) },
+	{ 0, "cancel", "ID", "cancel its query; ID as --once prints it, - reads ids", OPTIONS_SIGNAL,
+	  .set = add_cancel },
+	{ 0, "terminate", "ID", "terminate a session; several: give it several times", OPTIONS_SIGNAL,
+	  .set = add_terminate },
+	{ 0, "yes", NULL, "do it without asking on the terminal", OPTIONS_SIGNAL, MEMBER(yes) },
+	{ 0, "wait", "SECONDS", "for what comes of it: 0 to 3600, default 3", OPTIONS_SIGNAL, .set = set_wait,
+	  CONFIGURABLE },
+	{ 0, "max", "N", "signal no more than N sessions; default 5", OPTIONS_SIGNAL, .set = set_max,
+	  CONFIGURABLE },
+	{ 0, "log", "FILE", "audit log, in place of the one in $XDG_STATE_HOME", OPTIONS_SIGNAL, MEMBER(audit.path),
+	  CONFIGURABLE },
+	{ 0, "syslog", NULL, "write it to syslog, too", OPTIONS_SIGNAL, MEMBER(audit.syslog),
+	  CONFIGURABLE },
 	{ '?', "help", NULL, "show this and exit", OPTIONS_OTHER, .outcome = OPTIONS_HELP },
 	{ 'V', "version", NULL, "show the version and exit", OPTIONS_OTHER, .outcome = OPTIONS_VERSION },
+};
+
+const struct option_row config_rows[] = {
+	{ 0, "banner", "TEXT", "a line on top of the screen", OPTIONS_SCREEN, MEMBER(banner) },
+	{ 0, "typed-confirmation", NULL, "a question wants the pid typed", OPTIONS_SIGNAL,
+	  MEMBER(typed_confirmation) },
 };
 /* clang-format on */
 
 const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
+const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
 
 static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_MOST, "raise OPTION_MOST");
 
-bool options_parse_interval(const char *text, int64_t *interval, struct err *err)
+bool options_parse_seconds(const char *text, double least, double most, int64_t *age, struct err *err)
 {
 	int64_t whole = 0, part = 0, unit = WHEN_SECOND;
 	const char *next = text;
-	for (; *next >= '0' && *next <= '9' && whole <= INTERVAL_MOST; next++)
+	for (; *next >= '0' && *next <= '9' && whole <= SECONDS_MOST; next++)
 		whole = whole * 10 + (*next - '0') * WHEN_SECOND;
 	bool digits = next != text;
 	if (*next == '.') {
@@ -130,10 +247,15 @@ bool options_parse_interval(const char *text, int64_t *interval, struct err *err
 		}
 	}
 	int64_t value = whole + part;
-	if (!digits || *next || value < INTERVAL_LEAST || value > INTERVAL_MOST)
-		return err_set(err, "invalid interval \"%s\": it takes seconds from 0.1 to 3600", text);
-	*interval = value;
+	if (!digits || *next || (double)value < least * WHEN_SECOND || (double)value > most * WHEN_SECOND)
+		return err_set(err, "invalid time \"%s\": it takes seconds from %g to %g", text, least, most);
+	*age = value;
 	return true;
+}
+
+bool options_parse_interval(const char *text, int64_t *interval, struct err *err)
+{
+	return options_parse_seconds(text, 0.1, 3600, interval, err);
 }
 
 static bool no_such_column(const char *name, struct err *err)
@@ -182,31 +304,53 @@ static bool take_operands(int argc, char *argv[], struct connect_options *connec
 	return true;
 }
 
+/* By row: it is on the command line. */
 struct given {
-	bool format, count; /* what its default value cannot tell */
+	bool row[OPTION_MOST];
 };
 
-static bool check_combinations(const struct options *options, struct given given, struct err *err)
+static bool is_given(const struct given *given, const char *name)
 {
+	for (size_t i = 0; i < option_row_count; i++)
+		if (strcmp(option_rows[i].name, name) == 0)
+			return given->row[i];
+	err_die("there is no option --%s", name);
+}
+
+static bool check_combinations(const struct options *options, const struct given *given, struct err *err)
+{
+	bool signals = options->signal != OPTIONS_NO_SIGNAL, once = options->once;
+	bool json = options->format == OPTIONS_JSON, selects = options->select.given;
 	const struct {
-		bool given;
 		const char *name;
 		bool possible;
 		const char *wants;
 	} rules[] = {
-		{ given.format, "format", options->once, "--once" },
-		{ given.count, "count", options->once, "--once" },
-		{ options->exit_code, "exit-code", options->once, "--once" },
-		{ options->server.all_edges, "all-edges", options->format == OPTIONS_JSON, "--once --format json" },
-		{ options->server.all_locks, "all-locks", options->format == OPTIONS_JSON, "--once --format json" },
-		{ options->filter, "filter", options->format != OPTIONS_JSON,
-		  "--format text: a json document holds the whole snapshot" },
-		{ options->order.column, "sort", options->format != OPTIONS_JSON,
-		  "--format text: a json document has the order of its format" },
+		{ "once", !signals && !options->check, "neither --cancel nor --terminate nor --check" },
+		{ "check", !signals, "neither --cancel nor --terminate" },
+		{ "format", once || signals || options->check, "--once, --check, --cancel or --terminate" },
+		{ "count", once, "--once" },
+		{ "exit-code", once, "--once" },
+		{ "all-edges", once && json, "--once --format json" },
+		{ "all-locks", once && json, "--once --format json" },
+		{ "select", once, "--once" },
+		{ "min-wait", once, "--once" },
+		{ "min-xact", once, "--once" },
+		{ "state", once, "--once" },
+		{ "blocks", once, "--once" },
+		{ "filter", !json, "--format text: a json document holds the whole snapshot" },
+		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
+		{ "sort", !json, "--format text: a json document has the order of its format" },
+		{ "read-only", !signals, "neither --cancel nor --terminate" },
+		{ "yes", signals, "--cancel or --terminate" },
+		{ "wait", signals, "--cancel or --terminate" },
+		{ "max", signals, "--cancel or --terminate" },
 	};
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-		if (rules[i].given && !rules[i].possible)
+		if (!rules[i].possible && is_given(given, rules[i].name))
 			return err_set(err, "--%s goes with %s", rules[i].name, rules[i].wants);
+	if (signals && options->server.read_only)
+		return err_set(err, "read-only: nothing can be signalled");
 	return true;
 }
 
@@ -262,7 +406,7 @@ static void explain_misuse(int value, char *argv[], struct err *err)
 	strbuf_release(&spelling);
 }
 
-static bool apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
+bool option_apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
 {
 	if (row->set)
 		return row->set(options, argument, err);
@@ -296,24 +440,45 @@ static enum options_outcome take_options(int argc, char *argv[], struct options 
 		const struct option_row *row = row_of_value(value);
 		if (row->outcome != OPTIONS_RUN)
 			return row->outcome;
-		if (!apply(row, options, optarg, err))
+		if (!option_apply(row, options, optarg, err))
 			return OPTIONS_WRONG;
-		given->format |= row->set == set_format;
-		given->count |= row->set == set_count;
+		given->row[row - option_rows] = true;
 	}
 }
 
-enum options_outcome options_parse(int argc, char *argv[], struct options *options, struct err *err)
+/* Defaults, the configuration, the command line. */
+static enum options_outcome read_all(int argc, char *argv[], const struct config *config, const char *service,
+				     struct options *options, struct given *given, struct err *err)
 {
-	*options = (struct options){ .server.interval = INTERVAL_DEFAULT, .count = 1 };
-	struct given given = { false, false };
-	enum options_outcome outcome = take_options(argc, argv, options, &given, err);
+	*options = (struct options){
+		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
+	};
+	*given = (struct given){ .row = { false } };
+	if (config && !config_apply(config, service, options, err))
+		return OPTIONS_WRONG;
+	enum options_outcome outcome = take_options(argc, argv, options, given, err);
+	if (outcome == OPTIONS_RUN && !take_operands(argc, argv, &options->server.connect, err))
+		return OPTIONS_WRONG;
+	return outcome;
+}
+
+enum options_outcome options_parse(int argc, char *argv[], const struct config *config, struct options *options,
+				   struct err *err)
+{
+	struct given given;
+	/* A first time for the connection, whose service says what of the configuration holds. */
+	enum options_outcome outcome = read_all(argc, argv, NULL, NULL, options, &given, err);
+	if (outcome == OPTIONS_RUN && config) {
+		char *service = source_service_name(&options->server.connect);
+		outcome = read_all(argc, argv, config, service, options, &given, err);
+		free(service);
+	}
 	if (outcome != OPTIONS_RUN)
 		return outcome;
-	if (!check_combinations(options, given, err) || !take_operands(argc, argv, &options->server.connect, err))
+	if (!check_combinations(options, &given, err))
 		return OPTIONS_WRONG;
-	options->server.once = options->once;
-	options->server.interactive = !options->once;
+	options->server.once = options->once || options->check || options->signal != OPTIONS_NO_SIGNAL;
+	options->server.interactive = !options->server.once;
 	return OPTIONS_RUN;
 }
 
@@ -334,6 +499,7 @@ void options_add_help(struct strbuf *out)
 		[OPTIONS_CONNECTION] = "Connection, as in psql (environment and service file, too):",
 		[OPTIONS_SCREEN] = "Screen:",
 		[OPTIONS_PRINT] = "Printing:",
+		[OPTIONS_SIGNAL] = "Signalling:",
 		[OPTIONS_OTHER] = "Other:",
 	};
 	strbuf_add_string(out, "pglocktop shows who blocks whom in PostgreSQL, and ends a blocker if you say so.\n"
@@ -346,7 +512,8 @@ void options_add_help(struct strbuf *out)
 		}
 		add_help_row(&option_rows[i], out);
 	}
-	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 a session waits (--exit-code).\n");
+	strbuf_add_string(out, "Exit: 0 done, 1 wrong use, 2 no server, 3 --exit-code or --check says no,\n"
+			       "4 a signal was not sent, or its target lives after --wait.\n");
 }
 
 void options_add_version(struct strbuf *out)

@@ -113,8 +113,8 @@ struct view_drawn view_draw(struct canvas *canvas, const struct state *state, co
 	struct view_drawn drawn = { .question_fits = true };
 	layout_make(&context.layout, state, scene);
 	canvas_clear(canvas);
-	if (state->help) {
-		drawn.last_top = view_draw_help(canvas, &context);
+	if (state->help || state->log_text) {
+		drawn.last_top = (state->help ? view_draw_help : view_draw_log)(canvas, &context);
 		view_draw_foot(canvas, &context);
 		return drawn;
 	}

@@ -35,6 +35,7 @@ void view_draw_list(struct canvas *canvas, const struct view_context *context, i
 void view_draw_quiet(struct canvas *canvas, const struct view_context *context);
 uint32_t view_draw_details(struct canvas *canvas, const struct view_context *context, int height); /* last_top */
 uint32_t view_draw_help(struct canvas *canvas, const struct view_context *context); /* last_top */
+uint32_t view_draw_log(struct canvas *canvas, const struct view_context *context); /* last_top */
 void view_draw_menu(struct canvas *canvas, const struct view_context *context);
 void view_draw_foot(struct canvas *canvas, const struct view_context *context);
 

@@ -61,7 +61,7 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	struct hint all[10];
 	char cancel[48], terminate[48];
 	size_t count = 0;
-	if (state->help) {
+	if (state->help || state->log_text) {
 		put_hints(canvas, y, help, 2);
 		return;
 	}

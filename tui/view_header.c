@@ -291,6 +291,8 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 	add(segments, &count, STYLE_HEADER_STRONG, 0, false, text);
 	if (marks[0])
 		add(segments, &count, STYLE_READ_ONLY, 0, false, marks);
+	if (context->state->unlogged && !context->state->read_only)
+		add(segments, &count, STYLE_STALE, 0, false, " UNLOGGED ");
 	if (context->scene) {
 		add_version(context->scene->frame->snapshot, segments, &count);
 		role_text(context->scene->frame->snapshot, text, sizeof text);
@@ -306,7 +308,7 @@ static void draw_first_line(struct canvas *canvas, const struct view_context *co
 		add(segments, &count, STYLE_HEADER, 2, true, text);
 	}
 	leave_out_costs(canvas, segments, count);
-	view_draw_segments(canvas, 0, segments, count);
+	view_draw_segments(canvas, context->layout.banner_lines, segments, count);
 }
 
 /* How many waited, over the last two minutes; what is not known is left out. */
@@ -410,6 +412,17 @@ static void add_uniform(const struct view_context *context, struct segment *segm
 	}
 }
 
+/* In the middle of a line of its own. */
+static void draw_banner(struct canvas *canvas, const struct view_context *context)
+{
+	if (context->layout.banner_lines == 0)
+		return;
+	int width = text_width(canvas->charset, context->state->banner);
+	canvas_fill(canvas, 0, 0, -1, STYLE_LOST);
+	canvas_put_cut(canvas, 0, width < canvas->width ? (canvas->width - width) / 2 : 0, -1, STYLE_LOST,
+		       context->state->banner);
+}
+
 static void draw_advice(struct canvas *canvas, const struct view_context *context)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -422,14 +435,15 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
 	struct segment segments[12];
 	int count = 0;
+	draw_banner(canvas, context);
 	draw_first_line(canvas, context);
-	if (context->layout.header_lines < 2 || !context->scene)
+	if (context->layout.header_lines < context->layout.banner_lines + 2 || !context->scene)
 		return;
 	add_counts(context, segments, &count);
 	add_uniform(context, segments, &count);
 	add_filter(context, segments, &count);
 	add_order(context, segments, &count);
-	view_draw_segments(canvas, 1, segments, count);
+	view_draw_segments(canvas, context->layout.banner_lines + 1, segments, count);
 	if (context->layout.next_y >= 0)
 		view_draw_next(canvas, context);
 	if (context->layout.advice_y >= 0)

@@ -6,11 +6,13 @@
 #include <string.h>
 
 /* Below this width everything is said in fewer words, so that it fits 40 columns by 10 lines. */
-enum { COMPACT_WIDTH = 60, MOST_LINES = 40 };
+enum { COMPACT_WIDTH = 60, ROOMY_WIDTH = 90, MOST_LINES = 40, MOST_PARAGRAPHS = 8 };
+
+#define UNLOGGED "UNLOGGED "
 
 /* The question's paragraphs; the last says how to answer. All hostile. */
 struct paragraphs {
-	struct strbuf text[6];
+	struct strbuf text[MOST_PARAGRAPHS];
 	int count;
 };
 
@@ -91,30 +93,56 @@ static void add_target(const struct view_context *context, uint32_t index, bool 
 	strbuf_release(&remarks);
 }
 
-static void add_answer(const struct question *question, bool compact, struct strbuf *out)
+static const char *verb_word(const struct question *question)
+{
+	return question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
+}
+
+/* What is being typed, with the place where it goes on. */
+static void add_entry(const struct question *question, bool compact, struct strbuf *out)
+{
+	if (question->entry.kind == PROMPT_REASON)
+		strbuf_add_string(out, compact ? "Reason, then Enter: " : "Reason for the audit log, then Enter: ");
+	else if (compact)
+		strbuf_printf(out, "Type %s and Enter: ", question->answer);
+	else
+		strbuf_printf(out, "Type %s and Enter to %s, anything else to leave it: ", question->answer,
+			      question->verb == SIGNAL_CANCEL ? "cancel its query" : "terminate it");
+	strbuf_printf(out, "%s_", question->entry.text);
+}
+
+static void add_answer(const struct question *question, int width, struct strbuf *out)
 {
 	const char *verb = question->verb == SIGNAL_CANCEL ? "cancel the query of" : "terminate";
-	if (compact)
+	if (question->entry.kind != PROMPT_NONE)
+		add_entry(question, width < COMPACT_WIDTH, out);
+	else if (width < COMPACT_WIDTH)
 		strbuf_printf(out, "y = %s %d, else: leave it",
 			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate", (int)question->target.pid);
 	else
-		strbuf_printf(out, "y = %s %d     any other key = leave it", verb, (int)question->target.pid);
+		strbuf_printf(out, "y = %s %d     %sany other key = leave it", verb, (int)question->target.pid,
+			      width < ROOMY_WIDTH ? "" : "r = give a reason     ");
+}
+
+static void add_unlogged(const struct state *state, struct strbuf *out)
+{
+	strbuf_printf(out, "There will be no trace of it in the audit log: %s.", state->unlogged_why);
 }
 
 static void make_paragraphs(const struct view_context *context, int width, struct paragraphs *paragraphs)
 {
 	const struct question *question = &context->state->question;
 	const struct frame *frame = context->scene->frame;
-	const char *verb = question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
 	uint32_t index = snapshot_find(frame->snapshot, question->target);
 	bool compact = width < COMPACT_WIDTH, stale = state_is_stale(context->state, frame, context->now);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < MOST_PARAGRAPHS; i++)
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
 	struct strbuf *line = next_paragraph(paragraphs);
-	strbuf_printf(line, compact ? "%s %.24s" : "%s %s", verb, question->label);
+	strbuf_printf(line, compact ? "%s%s %.24s" : "%s%s %s", question->unlogged ? UNLOGGED : "", verb_word(question),
+		      question->label);
 	if (index != SNAPSHOT_NO_INDEX)
-		add_target(context, index, compact, stale, paragraphs);
+		add_target(context, index, compact, stale || question->unlogged, paragraphs);
 	else
 		strbuf_add_char(line, '?');
 	if (stale) {
@@ -125,7 +153,11 @@ static void make_paragraphs(const struct view_context *context, int width, struc
 				: "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
 			(int)((context->now - frame->received_at) / WHEN_SECOND));
 	}
-	add_answer(question, compact, next_paragraph(paragraphs));
+	if (question->unlogged && !compact)
+		add_unlogged(context->state, next_paragraph(paragraphs));
+	if (question->reason[0] && question->entry.kind != PROMPT_REASON)
+		strbuf_printf(next_paragraph(paragraphs), "Reason: %s", question->reason);
+	add_answer(question, width, next_paragraph(paragraphs));
 }
 
 struct drawing {
@@ -175,7 +207,8 @@ void view_draw_question(struct canvas *canvas, const struct view_context *contex
 	const struct question *question = &context->state->question;
 	struct drawing drawing = { .canvas = canvas,
 				   .y = y,
-				   .verb_length = (int)strlen(question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE"),
+				   .verb_length = (int)(strlen(verb_word(question)) +
+							(question->unlogged ? strlen(UNLOGGED) : 0)),
 				   .bar = context->state->ascii ? "|" : "┃" };
 	each_line(context, canvas->charset, canvas->width, &drawing);
 }

@@ -48,6 +48,7 @@
 	ACTION(REFRESH, REFRESHING, "refresh", "refresh now")                                                          \
 	ACTION(REDRAW, REFRESHING, "redraw", "draw the whole screen again")                                            \
 	ACTION(COPY, PROGRAM, "copy", "then q query, p pid, s signal SQL, t tree: to the clipboard")                   \
+	ACTION(LOG, PROGRAM, "log", "the audit log: what was signalled, by whom, what came of it")                     \
 	ACTION(HELP, PROGRAM, "help", "this help")                                                                     \
 	ACTION(SUSPEND, PROGRAM, "suspend", "stop for a while (fg brings it back)")                                    \
 	ACTION(INTERRUPT, PROGRAM, "interrupt", "leave what is open; twice within 2 s: quit")                          \

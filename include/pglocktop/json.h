@@ -14,6 +14,7 @@
 struct json_options {
 	bool all_edges; /* blocked_by whole, in place of 32 entries and blocked_by_more */
 	bool all_locks; /* every lock row, in place of those on contended tags */
+	const bool *selected; /* by session index: which are written, with their locks; NULL: all */
 };
 
 /* Appends the document and a newline. */

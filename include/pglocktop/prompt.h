@@ -15,7 +15,9 @@ enum prompt_kind {
 	PROMPT_GO_TO,
 	PROMPT_INTERVAL,
 	PROMPT_MINIMUM_AGE,
-	PROMPT_UNMASK
+	PROMPT_UNMASK,
+	PROMPT_ANSWER, /* to a question */
+	PROMPT_REASON /* for a signal */
 };
 
 struct prompt {

@@ -7,12 +7,14 @@
  * - Only in ARMED does `y` act, and it gets there only when the terminal has answered that the question's frame is on
  *   its screen (or when 300 ms have passed on a terminal that was never seen to answer, 3 s on one that was).
  * - `y` counts only when it was typed by itself: with more input right behind it, it was pasted or piled up.
+ * - Where a typed answer is wanted, exactly that and Enter acts, by the same rules.
+ * - `r` asks for a reason, for the audit log; what was asked is then drawn and armed anew.
  * - Anything else is no. It closes by itself when its target ends, becomes another, or, for a cancel, moves on.
  */
 #ifndef PGLOCKTOP_QUESTION_H
 #define PGLOCKTOP_QUESTION_H
 
-#include "pglocktop/input.h"
+#include "pglocktop/prompt.h"
 #include "pglocktop/source.h"
 
 enum question_stage {
@@ -34,6 +36,11 @@ struct question {
 	unsigned answers_owed; /* by the terminal, for this question and those before it */
 	bool terminal_answers; /* it was seen to */
 	char label[96]; /* "8008 checkout", hostile */
+	char answer[16]; /* what must be typed; "": y is enough */
+	bool unlogged; /* it says that the audit log cannot be written */
+	bool piled; /* more was already there behind the last key of a typed answer */
+	struct prompt entry; /* the typed answer, or with PROMPT_REASON the reason, as it is being typed */
+	char reason[512]; /* "": none was given */
 };
 
 #define QUESTION_INIT                                                                                                  \
@@ -48,6 +55,12 @@ struct question {
 bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
 		   bool wanted, int64_t now, struct err *err) MUST_CHECK;
 
+/*
+ * What acts: `answer` typed, or y for "". `unlogged`: the question says that the audit log cannot be written. An open
+ * question that says less than that is drawn and armed anew; one that says it already stays as it is.
+ */
+void question_want(struct question *question, const char *answer, bool unlogged);
+
 /* Its frame was handed to the terminal, which was asked to answer (or cannot be). */
 void question_drawn(struct question *question, bool asked, int64_t now);
 void question_answered(struct question *question);
@@ -55,12 +68,17 @@ void question_tick(struct question *question, int64_t now);
 
 enum question_reply {
 	QUESTION_EARLY, /* typed before it was armed: discarded */
+	QUESTION_TYPING, /* it goes on, and looks different */
 	QUESTION_YES, /* act; it is closed */
 	QUESTION_NO, /* it is closed */
+	QUESTION_WRONG, /* another answer than the one that is wanted: no; it is closed */
 	QUESTION_PILE /* a y with more behind it: no; it is closed */
 };
 
 enum question_reply question_key(struct question *question, const struct input *input);
+
+/* Whether this key would act if it was typed by itself. */
+bool question_would_act(const struct question *question, const struct input *input);
 
 /*
  * Holds it against a newer frame: a wanted one opens; one whose target is no longer what was asked about closes.

@@ -11,6 +11,7 @@
 #ifndef PGLOCKTOP_SOURCE_H
 #define PGLOCKTOP_SOURCE_H
 
+#include "pglocktop/check.h"
 #include "pglocktop/frame.h"
 
 /* What the source is about. One setter changes it; each says what is awaited. */
@@ -51,6 +52,11 @@ struct signal_request {
 	int64_t query_start; /* SIGNAL_CANCEL: the query that is meant */
 	int64_t not_after; /* server time; from then on the statement sends nothing */
 	uint64_t server_epoch; /* of the frame that the question was asked on */
+	int64_t watch; /* how long the target is looked at, an age; 0: 3 s */
+	char user[64], database[64]; /* the target's, for the server's log; hostile; the
+					    signaller fills them in */
+	char reason[512]; /* as the person gave it, for the audit log; "" */
+	bool unlogged; /* the person was told that the audit log cannot be written, and agreed */
 };
 
 enum signal_outcome {
@@ -71,6 +77,7 @@ struct signal_news {
 	int32_t waiting_before, waiting_after; /* waiting sessions; -1 not known */
 	char text[512]; /* the server's words, hostile; "" */
 	char sqlstate[6];
+	bool unlogged; /* it went out without a line in the audit log; the signaller's to say */
 };
 
 /* What came of COMMAND_LOOKUP. */
@@ -86,7 +93,7 @@ struct lookup_news {
 	char text[512]; /* hostile */
 };
 
-enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL, NEWS_LOOKUP };
+enum news_kind { NEWS_NONE, NEWS_FRAME, NEWS_STATUS, NEWS_SIGNAL, NEWS_LOOKUP, NEWS_CHECK };
 
 struct news {
 	enum news_kind kind;
@@ -94,6 +101,7 @@ struct news {
 	struct source_status status;
 	struct signal_news signal;
 	struct lookup_news lookup;
+	struct check_report *check; /* NEWS_CHECK: the receiver's to check_report_free */
 };
 
 enum source_command_kind {
@@ -103,6 +111,7 @@ enum source_command_kind {
 	COMMAND_THAW, /* and refresh now */
 	COMMAND_SIGNAL,
 	COMMAND_SELECTED, /* which session is looked at: its queue is asked about first, all its locks are read */
+	COMMAND_CHECK, /* read who may signal, for --check */
 	COMMAND_LOOKUP /* the names of the relations of another database that locks are on: takes a short-lived
 			  connection more, for 2 s at most, one at a time. Whether there are slots enough is the
 			  caller's to look at */
@@ -141,6 +150,9 @@ struct connect_options {
 	bool never_prompt; /* -w */
 	bool always_prompt; /* -W */
 };
+
+/* The service that they name, or else PGSERVICE does; malloc'd, NULL: none. */
+char *source_service_name(const struct connect_options *options);
 
 struct server_options {
 	struct connect_options connect;

@@ -82,6 +82,8 @@ enum effect_kind {
 	EFFECT_COMMAND, /* source_send */
 	EFFECT_COPY, /* text into the terminal's clipboard */
 	EFFECT_COPY_TREE, /* the tree as text, queries masked */
+	EFFECT_PROBE_LOG, /* can the audit log be written? then state_take_log */
+	EFFECT_READ_LOG, /* its last lines, for state_show_log */
 	EFFECT_FILTER, /* compile this text and match with it; then state_use_filter, or state_complain */
 	EFFECT_SEARCH,
 	EFFECT_REDRAW, /* the whole screen */
@@ -138,6 +140,12 @@ struct state {
 	struct last_block last_block;
 	struct source_status status;
 	int64_t lost_since; /* when_wall_clock(), until the connection is back; WHEN_NONE */
+	bool unlogged; /* the audit log cannot be written, as far as is known */
+	char unlogged_why[256]; /* when it could not, last; hostile */
+	const char *banner; /* a line on top of the screen, hostile; NULL: none. Not the state's own */
+	bool confirms_by_pid; /* a question wants the pid typed */
+	char *log_text; /* the audit log's last lines, shown in the list's place; NULL: they are not */
+	uint32_t log_top;
 	uint64_t signal_serial;
 	struct effect effects[EFFECTS_MAX];
 	uint32_t effect_count;
@@ -162,6 +170,12 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 void state_take_status(struct state *state, const struct source_status *status, int64_t now);
 void state_take_signal(struct state *state, const struct signal_news *news, int64_t now);
 void state_take_lookup(struct state *state, const struct lookup_news *news, int64_t now);
+
+/* What is known of the audit log: `why` NULL, it can be written; else why it cannot. An open question then says so. */
+void state_take_log(struct state *state, const char *why);
+
+/* Shows the audit log's last lines, unless a question is open. */
+void state_show_log(struct state *state, const char *text);
 
 /* Whether keys are wanted as they are: a prompt, a question, a menu, a paste. Otherwise the keymap's action counts. */
 bool state_takes_keys(const struct state *state);

@@ -17,6 +17,16 @@
 
 /* ---- the stage ---- */
 
+/* The program's audit log and configuration are in the server's directory, which goes with the server. */
+static void stage_set_log_home(struct stage *stage)
+{
+	snprintf(stage->log, sizeof stage->log, "%s/state/pglocktop/audit.jsonl", pgserver_socket(stage->server));
+	char *home = strndup(stage->log, strlen(stage->log) - strlen("/pglocktop/audit.jsonl"));
+	setenv("XDG_STATE_HOME", home, 1);
+	setenv("XDG_CONFIG_HOME", home, 1);
+	free(home);
+}
+
 static const char *const default_settings[] = { "log_statement=all", NULL };
 
 int stage_open_with(void **state, const char *const *settings)
@@ -26,6 +36,7 @@ int stage_open_with(void **state, const char *const *settings)
 		return -1;
 	signal(SIGPIPE, SIG_IGN);
 	stage->server = pgserver_new(settings);
+	stage_set_log_home(stage);
 	stage->admin = pgserver_connect(stage->server, "dbname=postgres application_name=admin");
 	pgserver_run(stage->admin, "create table orders (id int primary key, note text);"
 				   "insert into orders select n, '' from generate_series(1, 20) n;"
@@ -217,7 +228,7 @@ unsigned stage_signal_statements(struct stage *stage)
 	FILE *log = fopen(path, "re");
 	assert_non_null(log);
 	while (getline(&line, &size, log) > 0)
-		count += strstr(line, "execute pg_terminate_backend:") || strstr(line, "execute pg_cancel_backend:");
+		count += strstr(line, "execute <unnamed>: /* pglocktop ") != NULL;
 	free(line);
 	fclose(log);
 	return count - stage->statements_before;
@@ -273,18 +284,33 @@ void stage_select(struct stage *stage, PGconn *session)
 	vt_send(stage->vt, keys);
 }
 
+struct expected {
+	bool cancels;
+	int pid;
+};
+
+/* The question's last line: y alone, or a typed answer. */
+static bool asks(struct vt *vt, void *context)
+{
+	const struct expected *expected = context;
+	char y[64], pid[64];
+	snprintf(y, sizeof y, "y = %s %d", expected->cancels ? "cancel the query of" : "terminate", expected->pid);
+	snprintf(pid, sizeof pid, "%s %d ", expected->cancels ? "CANCEL" : "TERMINATE", expected->pid);
+	return vt_find(vt, y, NULL, NULL) || (vt_find(vt, pid, NULL, NULL) && vt_find(vt, "and Enter to", NULL, NULL));
+}
+
 void stage_ask(struct stage *stage, PGconn *session, char key)
 {
-	char text[64], keys[2] = { key, '\0' };
+	char keys[2] = { key, '\0' };
 	size_t before;
 	stage_select(stage, session);
 	vt_raw(stage->vt, &before);
 	vt_send(stage->vt, keys);
 	if (!vt_wait_raw(stage->vt, before, "\033[5n"))
 		fail_msg("%c opens no question; the screen is\n%s", key, vt_text(stage->vt));
-	snprintf(text, sizeof text, "y = %s %d", key == 'C' ? "cancel the query of" : "terminate",
-		 PQbackendPID(session));
-	stage_expect(stage, text);
+	struct expected expected = { .cancels = key == 'C', .pid = PQbackendPID(session) };
+	if (!vt_wait(stage->vt, asks, &expected, VT_PATIENCE_MS))
+		fail_msg("%c opens another question; the screen is\n%s", key, vt_text(stage->vt));
 }
 
 /* ---- the program without a terminal ---- */
@@ -295,6 +321,7 @@ static _Noreturn void exec_program(struct stage *stage, int out, int err)
 	int nothing = open("/dev/null", O_RDONLY);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_DFL);
+	setsid(); /* no terminal, wherever the tests run */
 	dup2(nothing, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);

@@ -29,6 +29,7 @@ struct stage {
 	unsigned session_count;
 	const char *arguments[STAGE_ARGUMENTS]; /* the program's, as it was started last */
 	struct vt *vt; /* NULL: it has not been started */
+	char log[160]; /* the program's audit log, unless its arguments name another */
 	pid_t frozen; /* a backend that is stopped; 0: none */
 	unsigned statements_before;
 };

@@ -75,6 +75,8 @@ watcher=$!
 
 unset "${!PG@}"
 export PGHOST=$directory PGUSER=dba PGDATABASE=shop
+# Its configuration and its audit log go with the server.
+export XDG_CONFIG_HOME=$directory XDG_STATE_HOME=$directory
 status=0
 # In the background, so that a signal to this script is not kept waiting; it goes if this script does.
 env --default-signal=INT,QUIT setpriv --pdeathsig=TERM "${command[@]}" <&0 &

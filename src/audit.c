@@ -1,0 +1,350 @@
+#include "pglocktop/audit.h"
+
+#include "audit_file.h"
+#include "json_value.h"
+
+#include "pglocktop/operator.h"
+#include "pglocktop/when.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+struct audit_job {
+	struct audit_job *next;
+	char *members; /* APPENDED */
+	size_t most; /* READ */
+	int64_t deadline;
+	bool told; /* that it is late */
+	struct audit_answer answer;
+};
+
+struct audit {
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	pthread_t thread;
+	struct audit_job *asked, *answered; /* in order; the first one asked for may be under way */
+	uint64_t tickets;
+	bool stop;
+	int fd; /* an epoll of these two */
+	int answer_fd; /* eventfd: an answer waits */
+	int timer_fd; /* a request is late */
+
+	/* The thread's own. */
+	struct audit_file file;
+	char *path;
+	bool syslog;
+	struct strbuf head; /* what every line begins with */
+};
+
+/* ---- the thread ---- */
+
+static void make_head(struct audit *audit)
+{
+	struct operator who;
+	json_t *os = json_object();
+	operator_find(&who);
+	put(os, "user", text_value(who.user));
+	put(os, "login", text_value(who.login));
+	put(os, "host", text_value(who.host));
+	put(os, "terminal", text_value(who.terminal));
+	put(os, "pid", json_integer(who.pid));
+	strbuf_add_string(&audit->head, "{\"format\":\"pglocktop-audit\",\"version\":1,\"os\":");
+	json_value_write(os, &audit->head);
+	strbuf_add_char(&audit->head, ',');
+}
+
+static void append(struct audit *audit, struct audit_job *job)
+{
+	struct strbuf line = STRBUF_INIT;
+	strbuf_add(&line, audit->head.text, audit->head.length);
+	strbuf_add_string(&line, job->members);
+	strbuf_add_string(&line, "}\n");
+	job->answer.done = audit_file_append(&audit->file, line.text, line.length, &job->answer.err);
+	strbuf_truncate(&line, line.length - 1);
+	if (audit->syslog)
+		syslog(LOG_NOTICE, "%s", line.text);
+	strbuf_release(&line);
+}
+
+static void read_tail(struct audit *audit, struct audit_job *job)
+{
+	struct strbuf text = STRBUF_INIT;
+	job->answer.done = audit_file_read_tail(&audit->file, job->most, &text, &job->answer.err);
+	if (job->answer.done)
+		job->answer.text = strbuf_detach(&text);
+	strbuf_release(&text);
+}
+
+static void do_job(struct audit *audit, struct audit_job *job)
+{
+	if (!audit->path)
+		err_set(&job->answer.err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
+	else if (job->answer.kind == AUDIT_APPENDED)
+		append(audit, job);
+	else if (job->answer.kind == AUDIT_PROBED)
+		job->answer.done = audit_file_probe(&audit->file, &job->answer.err);
+	else
+		read_tail(audit, job);
+}
+
+static void job_free(struct audit_job *owned)
+{
+	free(owned->members);
+	free(owned->answer.text);
+	free(owned);
+}
+
+static void announce(struct audit *audit)
+{
+	uint64_t one = 1;
+	if (write(audit->answer_fd, &one, sizeof one) < 0)
+		ensure(errno == EAGAIN);
+}
+
+/* The one that is first in the list; what was told to be late has had its answer. */
+static void finish_job(struct audit *audit, struct audit_job *job)
+{
+	struct audit_job **link = &audit->answered;
+	audit->asked = job->next;
+	job->next = NULL;
+	if (job->told) {
+		job_free(job);
+		return;
+	}
+	while (*link)
+		link = &(*link)->next;
+	*link = job;
+	announce(audit);
+}
+
+static void *run(void *argument)
+{
+	struct audit *audit = argument;
+	if (audit->syslog)
+		openlog("pglocktop", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+	make_head(audit);
+	pthread_mutex_lock(&audit->mutex);
+	for (;;) {
+		while (!audit->asked && !audit->stop)
+			pthread_cond_wait(&audit->wake, &audit->mutex);
+		struct audit_job *job = audit->asked;
+		if (!job)
+			break;
+		pthread_mutex_unlock(&audit->mutex);
+		do_job(audit, job);
+		pthread_mutex_lock(&audit->mutex);
+		finish_job(audit, job);
+	}
+	pthread_mutex_unlock(&audit->mutex);
+	if (audit->syslog)
+		closelog();
+	return NULL;
+}
+
+/* ---- requests and answers ---- */
+
+/* The timer is for the first request that has not had its answer. */
+static void set_timer(struct audit *audit)
+{
+	struct itimerspec timer = { .it_value = { 0, 0 } };
+	const struct audit_job *job = audit->asked;
+	while (job && job->told)
+		job = job->next;
+	if (job) {
+		int64_t left = job->deadline - when_monotonic();
+		left = left > 0 ? left : 1;
+		timer.it_value.tv_sec = left / WHEN_SECOND;
+		timer.it_value.tv_nsec = left % WHEN_SECOND * 1000;
+	}
+	timerfd_settime(audit->timer_fd, 0, &timer, NULL);
+}
+
+static uint64_t ask(struct audit *audit, enum audit_answer_kind kind, const char *members, size_t most)
+{
+	struct audit_job *job = calloc(1, sizeof *job), **link = &audit->asked;
+	if (!job || (members && !(job->members = strdup(members))))
+		err_die("out of memory (the audit log)");
+	job->answer.kind = kind;
+	job->most = most;
+	job->deadline = when_monotonic() + AUDIT_PATIENCE;
+	pthread_mutex_lock(&audit->mutex);
+	uint64_t ticket = job->answer.ticket = ++audit->tickets;
+	while (*link)
+		link = &(*link)->next;
+	*link = job;
+	set_timer(audit);
+	pthread_cond_signal(&audit->wake);
+	pthread_mutex_unlock(&audit->mutex);
+	return ticket;
+}
+
+uint64_t audit_append(struct audit *audit, const char *members)
+{
+	return ask(audit, AUDIT_APPENDED, members, 0);
+}
+
+uint64_t audit_probe(struct audit *audit)
+{
+	return ask(audit, AUDIT_PROBED, NULL, 0);
+}
+
+uint64_t audit_read(struct audit *audit, size_t most)
+{
+	return ask(audit, AUDIT_READ, NULL, most);
+}
+
+static bool take_answered(struct audit *audit, struct audit_answer *answer)
+{
+	struct audit_job *job = audit->answered;
+	if (!job)
+		return false;
+	audit->answered = job->next;
+	*answer = job->answer;
+	job->answer.text = NULL;
+	job_free(job);
+	return true;
+}
+
+static bool take_late(struct audit *audit, struct audit_answer *answer)
+{
+	int64_t now = when_monotonic();
+	for (struct audit_job *job = audit->asked; job; job = job->next) {
+		if (job->told || now < job->deadline)
+			continue;
+		job->told = true;
+		answer->kind = job->answer.kind;
+		answer->ticket = job->answer.ticket;
+		answer->late = true;
+		err_set(&answer->err, "%s: no answer from its file system, or another program keeps it locked",
+			audit->path ? audit->path : "the audit log");
+		return true;
+	}
+	return false;
+}
+
+struct audit_answer audit_take(struct audit *audit)
+{
+	struct audit_answer answer = { .kind = AUDIT_NOTHING };
+	uint64_t count;
+	pthread_mutex_lock(&audit->mutex);
+	if (!take_answered(audit, &answer) && !take_late(audit, &answer)) {
+		if (read(audit->answer_fd, &count, sizeof count) < 0)
+			ensure(errno == EAGAIN);
+		set_timer(audit);
+	}
+	pthread_mutex_unlock(&audit->mutex);
+	return answer;
+}
+
+int audit_fd(const struct audit *audit)
+{
+	return audit->fd;
+}
+
+/* ---- the log ---- */
+
+static char *make_path(const struct audit_options *options)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	int length = 0;
+	if (options->path)
+		path = strdup(options->path);
+	else if (state && *state == '/')
+		length = asprintf(&path, "%s/pglocktop/audit.jsonl", state);
+	else if (home && *home == '/')
+		length = asprintf(&path, "%s/.local/state/pglocktop/audit.jsonl", home);
+	else
+		return NULL;
+	if (length < 0 || !path)
+		err_die("out of memory (the audit log's name)");
+	return path;
+}
+
+static bool watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	return fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool open_descriptors(struct audit *audit, struct err *err)
+{
+	audit->fd = epoll_create1(EPOLL_CLOEXEC);
+	audit->answer_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	audit->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (audit->fd >= 0 && watch(audit->fd, audit->answer_fd) && watch(audit->fd, audit->timer_fd))
+		return true;
+	return err_set(err, "no descriptors for the audit log: %s", strerror(errno));
+}
+
+/* SIGXFSZ, too: a file that may not grow is an error of the write. */
+static bool start_thread(struct audit *audit, struct err *err)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	bool started = pthread_create(&audit->thread, NULL, run, audit) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (started)
+		pthread_setname_np(audit->thread, "audit");
+	return started || err_set(err, "could not start a thread for the audit log");
+}
+
+static void audit_free(struct audit *owned)
+{
+	const int fds[] = { owned->fd, owned->answer_fd, owned->timer_fd };
+	struct audit_answer answer;
+	while (take_answered(owned, &answer))
+		free(answer.text);
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	audit_file_close(&owned->file);
+	strbuf_release(&owned->head);
+	pthread_cond_destroy(&owned->wake);
+	pthread_mutex_destroy(&owned->mutex);
+	free(owned->path);
+	free(owned);
+}
+
+struct audit *audit_new(const struct audit_options *options, struct err *err)
+{
+	struct audit *audit = malloc(sizeof *audit);
+	if (!audit)
+		err_die("out of memory (%zu bytes)", sizeof *audit);
+	*audit = (struct audit){ .path = make_path(options), .syslog = options->syslog, .head = STRBUF_INIT };
+	audit->file = (struct audit_file){ .path = audit->path, .make_directories = !options->path, .fd = -1 };
+	pthread_mutex_init(&audit->mutex, NULL);
+	pthread_cond_init(&audit->wake, NULL);
+	if (open_descriptors(audit, err) && start_thread(audit, err))
+		return audit;
+	audit_free(audit);
+	return NULL;
+}
+
+bool audit_stop(struct audit *owned, int64_t wait)
+{
+	struct timespec deadline;
+	pthread_mutex_lock(&owned->mutex);
+	owned->stop = true;
+	pthread_cond_signal(&owned->wake);
+	pthread_mutex_unlock(&owned->mutex);
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += wait / WHEN_SECOND;
+	deadline.tv_nsec += wait % WHEN_SECOND * 1000;
+	deadline.tv_sec += deadline.tv_nsec / 1000000000;
+	deadline.tv_nsec %= 1000000000;
+	if (pthread_timedjoin_np(owned->thread, NULL, &deadline) != 0)
+		return false;
+	audit_free(owned);
+	return true;
+}

@@ -1,0 +1,215 @@
+#include "audit_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROUNDS = 5 /* a file that is moved away faster than it can be opened */, SET_ASIDE = 16 * 1024 };
+
+static bool fail(const struct audit_file *file, struct err *err)
+{
+	return err_set(err, "%s: %s", file->path, strerror(errno));
+}
+
+void audit_file_close(struct audit_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+/* Each directory above the file that is not there yet; that it cannot be made shows when the file is opened. */
+static void make_directories(const char *path)
+{
+	char part[PATH_MAX];
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		size_t length = (size_t)(slash - path);
+		if (length >= sizeof part)
+			return;
+		memcpy(part, path, length);
+		part[length] = '\0';
+		mkdir(part, 0700);
+	}
+}
+
+static bool check_kind(const struct audit_file *file, struct err *err)
+{
+	struct stat is;
+	if (fstat(file->fd, &is) != 0)
+		return fail(file, err);
+	return S_ISREG(is.st_mode) || err_set(err, "%s is no regular file: name another with --log", file->path);
+}
+
+/* Without O_NONBLOCK the opening of a FIFO would wait for its reader. */
+static bool open_file(struct audit_file *file, struct err *err)
+{
+	if (file->make_directories)
+		make_directories(file->path);
+	file->fd = open(file->path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (file->fd < 0 && errno == ELOOP)
+		return err_set(err, "%s is a symbolic link: name the file itself with --log", file->path);
+	if (file->fd < 0)
+		return fail(file, err);
+	if (check_kind(file, err))
+		return true;
+	audit_file_close(file);
+	return false;
+}
+
+/* Whether the path still names the file that is open. */
+static bool is_in_place(const struct audit_file *file)
+{
+	struct stat is, named;
+	return fstat(file->fd, &is) == 0 && lstat(file->path, &named) == 0 && is.st_dev == named.st_dev &&
+	       is.st_ino == named.st_ino;
+}
+
+static bool lock(struct audit_file *file, struct err *err)
+{
+	while (flock(file->fd, LOCK_EX) != 0)
+		if (errno != EINTR)
+			return fail(file, err);
+	return true;
+}
+
+static void unlock(struct audit_file *file)
+{
+	if (file->fd >= 0)
+		flock(file->fd, LOCK_UN);
+}
+
+/* Open, locked, and the one that the path names. */
+static bool take_file(struct audit_file *file, struct err *err)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		if (file->fd < 0 && !open_file(file, err))
+			return false;
+		if (!lock(file, err))
+			return false;
+		if (is_in_place(file))
+			return true;
+		audit_file_close(file);
+	}
+	return err_set(err, "%s is moved away again and again", file->path);
+}
+
+static bool find_end(const struct audit_file *file, off_t *size, bool *torn, struct err *err)
+{
+	struct stat is;
+	char last = '\n';
+	if (fstat(file->fd, &is) != 0 || (is.st_size > 0 && pread(file->fd, &last, 1, is.st_size - 1) != 1))
+		return fail(file, err);
+	*size = is.st_size;
+	*torn = last != '\n';
+	return true;
+}
+
+/* One write(); what it could not write whole it takes back. */
+static bool write_whole(struct audit_file *file, const char *bytes, size_t length, off_t size, struct err *err)
+{
+	ssize_t written;
+	do
+		written = write(file->fd, bytes, length);
+	while (written < 0 && errno == EINTR);
+	if (written == (ssize_t)length)
+		return true;
+	if (written < 0)
+		return fail(file, err);
+	err_set(err, "%s: no room for a whole line", file->path);
+	/* Where not even this is possible the next line begins on a line of its own all the same. */
+	if (ftruncate(file->fd, size) != 0)
+		return fail(file, err);
+	return false;
+}
+
+static bool append_once(struct audit_file *file, const char *line, size_t length, struct err *err)
+{
+	off_t size = 0;
+	bool torn = false;
+	if (!find_end(file, &size, &torn, err))
+		return false;
+	if (!torn)
+		return write_whole(file, line, length, size, err);
+	struct strbuf mended = STRBUF_INIT;
+	strbuf_add_char(&mended, '\n');
+	strbuf_add(&mended, line, length);
+	bool written = write_whole(file, mended.text, mended.length, size, err);
+	strbuf_release(&mended);
+	return written;
+}
+
+bool audit_file_append(struct audit_file *file, const char *line, size_t length, struct err *err)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		if (!take_file(file, err))
+			return false;
+		bool written = append_once(file, line, length, err) && (fsync(file->fd) == 0 || fail(file, err));
+		bool in_place = is_in_place(file);
+		unlock(file);
+		file->doubtful = !written;
+		if (!written || in_place)
+			return written;
+		audit_file_close(file);
+	}
+	return err_set(err, "%s is moved away again and again", file->path);
+}
+
+static bool try_out(struct audit_file *file, off_t size, struct err *err)
+{
+	char blanks[4096];
+	memset(blanks, ' ', sizeof blanks);
+	if (!write_whole(file, blanks, sizeof blanks, size, err))
+		return false;
+	return (fsync(file->fd) == 0 && ftruncate(file->fd, size) == 0) || fail(file, err);
+}
+
+bool audit_file_probe(struct audit_file *file, struct err *err)
+{
+	off_t size = 0;
+	bool torn = false;
+	if (!take_file(file, err))
+		return false;
+	bool able = find_end(file, &size, &torn, err);
+	/* Not every file system can set room aside; then the writing itself will show. */
+	if (able && fallocate(file->fd, FALLOC_FL_KEEP_SIZE, size, SET_ASIDE) != 0 &&
+	    (errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EIO || errno == EFBIG))
+		able = fail(file, err);
+	if (able && file->doubtful)
+		able = try_out(file, size, err);
+	unlock(file);
+	return able;
+}
+
+/* Whole lines only: the first one may be one of which only the end is there. */
+static void add_whole_lines(struct strbuf *out, const char *bytes, size_t length, bool from_start)
+{
+	const char *end = from_start ? NULL : memchr(bytes, '\n', length);
+	size_t skipped = from_start ? 0 : end ? (size_t)(end - bytes) + 1 : length;
+	strbuf_add(out, bytes + skipped, length - skipped);
+}
+
+bool audit_file_read_tail(struct audit_file *file, size_t most, struct strbuf *out, struct err *err)
+{
+	off_t size = 0;
+	bool torn = false;
+	if (!take_file(file, err))
+		return false;
+	bool found = find_end(file, &size, &torn, err);
+	unlock(file);
+	if (!found)
+		return false;
+	off_t from = size > (off_t)most ? size - (off_t)most : 0;
+	char *bytes = malloc(most);
+	if (!bytes)
+		err_die("out of memory (%zu bytes)", most);
+	ssize_t length = pread(file->fd, bytes, most, from);
+	if (length > 0)
+		add_whole_lines(out, bytes, (size_t)length, from == 0);
+	free(bytes);
+	return length >= 0 || fail(file, err);
+}

@@ -1,0 +1,40 @@
+/*
+ * audit_file.h - a file of lines that several programs append to, that may be moved away at any time, and that may
+ * refuse: every line is in it whole, or not at all and the caller knows.
+ *
+ * Each line goes out by one write() at the file's end (O_APPEND), under an flock that all instances of the program
+ * take, and is on disk (fsync) before the call returns. A line that fits only in part is taken back; one that a crash
+ * tore off is ended before the next. The file that the path names now is the one that is written to: one that was
+ * moved away is left; where that happens during a write, the line is written into the new file, too. So a line may be
+ * there twice, by its id the same, and none is lost.
+ *
+ * All of it may block for as long as the file's system likes.
+ */
+#ifndef PGLOCKTOP_AUDIT_FILE_H
+#define PGLOCKTOP_AUDIT_FILE_H
+
+#include "pglocktop/err.h"
+#include "pglocktop/strbuf.h"
+
+#include <stddef.h>
+
+struct audit_file {
+	const char *path; /* a regular file, no symbolic link; it is made if need be, readable by its owner only */
+	bool make_directories; /* those above it, too */
+	int fd; /* -1: not open */
+	bool doubtful; /* the last line could not be written: from outside it may look as if one could */
+};
+
+/* Appends a line, which ends with a newline and has no other. */
+bool audit_file_append(struct audit_file *file, const char *line, size_t length, struct err *err) MUST_CHECK;
+
+/* Whether a line could be appended now, as far as can be told: room for some is set aside. After a failure it is
+ * tried out: blanks are written and taken back. */
+bool audit_file_probe(struct audit_file *file, struct err *err) MUST_CHECK;
+
+/* Appends to `out` the file's last lines, whole ones, at most so many bytes. */
+bool audit_file_read_tail(struct audit_file *file, size_t most, struct strbuf *out, struct err *err) MUST_CHECK;
+
+void audit_file_close(struct audit_file *file);
+
+#endif
