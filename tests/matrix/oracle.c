@@ -25,8 +25,9 @@
 	" and application_name is distinct from 'pglocktop')"                                                          \
 	" select pid, " leader ", coalesce(state, '') <> 'active'"                                                     \
 	" or wait_event_type in ('Activity', 'Client', 'IPC', 'Timeout') or application_name = 'resting',"             \
-	" (pid, backend_start, query_start)::text, query, pg_blocking_pids(pid) from a"                                \
-	" union all select pid, null, true, pid::text, '', pg_blocking_pids(pid) from pg_lock_status()"                \
+	" (pid, backend_start, query_start)::text, query, pg_blocking_pids(pid),"                                      \
+	" coalesce(state, '') <> 'active' from a"                                                                      \
+	" union all select pid, null, false, pid::text, '', pg_blocking_pids(pid), false from pg_lock_status()"        \
 	" where not granted and pid not in (select pid from pg_stat_get_activity(null))"
 
 #define LEADER_BY_QUERY                                                                                                \
@@ -110,6 +111,7 @@ static void take_sessions(struct oracle *oracle, const PGresult *rows)
 	oracle->states = arena_array(arena, count, sizeof *oracle->states);
 	oracle->leaders = arena_array(arena, count, sizeof *oracle->leaders);
 	oracle->rests = arena_array(arena, count, sizeof *oracle->rests);
+	oracle->idle = arena_array(arena, count, sizeof *oracle->idle);
 	for (int row = 0; row < (int)count; row++) {
 		uint32_t index = index_of(oracle, (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10));
 		const struct edges_session *session = &oracle->edges.sessions[index];
@@ -117,6 +119,7 @@ static void take_sessions(struct oracle *oracle, const PGresult *rows)
 			session->worker ? (int32_t)strtol(PQgetvalue(rows, row, 1), NULL, 10) : session->pid;
 		oracle->rests[index] = PQgetvalue(rows, row, 2)[0] == 't';
 		oracle->states[index] = hash_text(PQgetvalue(rows, row, 3));
+		oracle->idle[index] = PQgetvalue(rows, row, 6)[0] == 't';
 	}
 }
 
@@ -167,11 +170,16 @@ static void take_lock(struct oracle *oracle, const struct oracle_lock *rows, uin
 	}
 }
 
+int32_t oracle_leader(const struct oracle *oracle, int32_t pid)
+{
+	uint32_t index = index_of(oracle, pid);
+	return index == UINT32_MAX ? pid : oracle->leaders[index];
+}
+
 static void connect_locks(struct oracle *oracle)
 {
 	for (uint32_t i = 0; i < oracle->lock_count; i++) {
-		uint32_t index = index_of(oracle, oracle->locks[i].pid);
-		oracle->locks[i].leader = index == UINT32_MAX ? oracle->locks[i].pid : oracle->leaders[index];
+		oracle->locks[i].leader = oracle_leader(oracle, oracle->locks[i].pid);
 	}
 	for (uint32_t first = 0, next; first < oracle->lock_count; first = next) {
 		for (next = first + 1; next < oracle->lock_count; next++)

@@ -27,6 +27,7 @@ struct oracle {
 	struct edges edges; /* with circles; a kind is hard where the blocker's group holds a mode in the way */
 	uint64_t *states; /* by session: its statement, and what its lock group waits for */
 	int32_t *leaders; /* by session: of its lock group */
+	bool *idle; /* by session: it runs no statement */
 	bool *rests; /* by session: it runs no statement, waits for what is no lock, or calls itself "resting" */
 	struct oracle_lock *locks; /* of which somebody waits for, by tag */
 	uint32_t lock_count;
@@ -35,6 +36,9 @@ struct oracle {
 /* Of all sessions but this one and pglocktop's. */
 void oracle_read(PGconn *conn, struct oracle *oracle);
 void oracle_release(struct oracle *oracle);
+
+/* Of the session's lock group: the pid that edges name; its own if it is not there. */
+int32_t oracle_leader(const struct oracle *oracle, int32_t pid);
 
 /* What a lock group has to do with the locks that another one waits for: the same in two readings if it stood still. */
 uint64_t oracle_part_in(const struct oracle *oracle, int32_t leader, int32_t waiter);

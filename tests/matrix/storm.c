@@ -5,9 +5,11 @@
 void storm_start(struct storm *storm, struct matrix *matrix, uint64_t seed, unsigned count,
 		 const char *deadlock_timeout)
 {
-	char options[96];
+	char options[256];
 	*storm = (struct storm){ .matrix = matrix, .random = storm_random_of(seed), .count = count };
-	snprintf(options, sizeof options, "options='-c deadlock_timeout=%s -c client_min_messages=error'",
+	snprintf(options, sizeof options,
+		 "options='-c deadlock_timeout=%s -c client_min_messages=error -c parallel_setup_cost=0"
+		 " -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0'",
 		 deadlock_timeout);
 	for (unsigned i = 0; i < count; i++)
 		storm->sessions[i] = stage_session(matrix->stage, options);

@@ -14,6 +14,7 @@
 
 struct storm_random {
 	uint64_t state;
+	bool parallel; /* parallel queries are among the statements */
 };
 
 struct storm_random storm_random_of(uint64_t seed);

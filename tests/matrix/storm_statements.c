@@ -4,7 +4,7 @@ enum { TABLES = 5, ROWS = 8, KEYS = 4, PREPARED = 4 };
 
 struct storm_random storm_random_of(uint64_t seed)
 {
-	return (struct storm_random){ seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+	return (struct storm_random){ .state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
 }
 
 /* xorshift64* (Vigna, 2016) */
@@ -27,6 +27,11 @@ void storm_make_tables(struct matrix *matrix)
 			 i, i, ROWS, i, i);
 		matrix_run(matrix, sql);
 	}
+	/* Parallel safe as far as the planner knows: each process of a query reads the table of its own pid. */
+	matrix_run(matrix, "create table many (id int) with (parallel_workers = 2);"
+			   "insert into many select generate_series(1, 5000); analyze many;"
+			   "create function read_any(int) returns bool language plpgsql volatile parallel safe as"
+			   " $$ begin execute 'select from s' || pg_backend_pid() % 5; return true; end $$");
 }
 
 /* ---- one statement of each sort ---- */
@@ -117,15 +122,23 @@ static void add_savepoint(struct storm_random *random, struct strbuf *sql)
 	add_row_lock(random, sql);
 }
 
+/* The text is like no other: before 13 it is all that tells whose a worker is. */
+static void add_parallel(struct storm_random *random, struct strbuf *sql)
+{
+	strbuf_printf(sql, "select count(*) from many where id < 3000 and read_any(id) /* %u */",
+		      storm_below(random, UINT32_MAX));
+}
+
 static void add_any(struct storm_random *random, struct strbuf *sql)
 {
 	static const writer writers[] = { add_lock_table, add_lock_table, add_lock_table, add_lock_table, add_row_lock,
 					  add_row_lock,	  add_row_lock,	  add_change,	  add_change,	  add_change,
 					  add_insert,	  add_insert,	  add_advisory,	  add_advisory,	  add_advisory,
-					  add_ddl,	  add_savepoint };
+					  add_ddl,	  add_savepoint,  add_parallel };
 	static const unsigned timeouts[] = { 0, 0, 40, 150, 400, 1500, 3000 };
 	strbuf_printf(sql, "set local lock_timeout = %u; ", timeouts[storm_below(random, COUNT(timeouts))]);
-	writers[storm_below(random, COUNT(writers))](random, sql);
+	/* the last one is add_parallel */
+	writers[storm_below(random, COUNT(writers) - !random->parallel)](random, sql);
 }
 
 /* ---- by the session's state ---- */

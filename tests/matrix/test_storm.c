@@ -66,6 +66,7 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 	uint64_t wanted = setting("STORM_COMPARISONS", COMPARISONS), rounds = 0;
 	char what[64];
 	storm_start(&storm, matrix, seed, (unsigned)setting("STORM_SESSIONS", SESSIONS), deadlock_timeout);
+	storm.random.parallel = setting("STORM_PARALLEL", 0) > 0;
 	while (once.compared + live.compared < wanted && once.mismatches + live.mismatches < REPORTS) {
 		uint64_t wrong = once.mismatches + live.mismatches;
 		storm_issue(&storm);
