@@ -212,7 +212,7 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 		explain_auxiliary(snapshot, session, out);
 		break;
 	case MAY_NOT_GONE:
-		strbuf_add_string(out, "came or went while the server was read: wait for the next refresh");
+		strbuf_add_string(out, "came or went while the server was read, or is still logging in");
 		break;
 	case MAY_NOT_UNKNOWN:
 		strbuf_add_string(out, "cannot be judged yet: the roles could not be read");

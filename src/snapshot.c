@@ -187,7 +187,7 @@ static uint32_t connect_sessions(struct snapshot *snapshot)
 	return unlisted;
 }
 
-/* A lock's process without an activity row came or went between the two readings. */
+/* A lock's process without an activity row came or went between the two readings; before 18 it may be logging in. */
 static void add_unlisted(struct snapshot *snapshot, uint32_t locks)
 {
 	int32_t *pids = arena_array(snapshot->arena, locks, sizeof *pids);
