@@ -174,7 +174,7 @@ static void tells_how_far_a_vacuum_is(void **state)
 	json_decref(progress);
 	json_decref(none);
 	stage_watch_with(stage, NULL, wide);
-	stage_expect(stage, "table pinned, vacuum");
+	stage_expect(stage, "% ● table pinned");
 	stage_select(stage, vacuum);
 	vt_send(stage->vt, "\r");
 	stage_expect(stage, "vacuum: scanning heap");
