@@ -72,16 +72,31 @@ static uint32_t choose_leader(const struct finding *finding, const struct queue_
 	return chosen;
 }
 
-/* Workers write nothing and define nothing: they lock no rows, and tables only as a scan, an index build and VACUUM do.
+/* Two who hold at once what conflicts are of one group. */
+static bool shares_exclusive(const struct finding *finding, const struct graph_proc *proc)
+{
+	const struct graph *graph = finding->graph;
+	const struct graph_lock *lock = &graph->locks[proc->lock];
+	for (uint32_t i = lock->first_proc; i < lock->first_proc + lock->proc_count; i++)
+		if (&graph->procs[i] != proc && (graph->procs[i].held & LOCKMODE_BIT(LOCKMODE_ACCESS_EXCLUSIVE)))
+			return true;
+	return false;
+}
+
+/*
+ * Workers write nothing and define nothing: they lock no rows, and tables only as a scan, an index build and VACUUM do.
+ * The index that is built they hold as their leader does (_bt_parallel_build_main).
  */
 static bool may_be_worker(const struct finding *finding, const struct graph_proc *proc)
 {
 	enum locktag_kind kind = finding->graph->locks[proc->lock].tag->kind;
-	uint16_t strong = LOCKMODE_BIT(LOCKMODE_SHARE_ROW_EXCLUSIVE) | LOCKMODE_BIT(LOCKMODE_EXCLUSIVE) |
-			  LOCKMODE_BIT(LOCKMODE_ACCESS_EXCLUSIVE);
+	uint16_t exclusive = LOCKMODE_BIT(LOCKMODE_ACCESS_EXCLUSIVE);
+	uint16_t strong = LOCKMODE_BIT(LOCKMODE_SHARE_ROW_EXCLUSIVE) | LOCKMODE_BIT(LOCKMODE_EXCLUSIVE) | exclusive;
 	if (kind == LOCKTAG_TRANSACTIONID || kind == LOCKTAG_TUPLE)
 		return false;
-	return kind != LOCKTAG_RELATION || !((proc->held | proc->wanted) & strong);
+	if (kind != LOCKTAG_RELATION || !((proc->held | proc->wanted) & strong))
+		return true;
+	return (proc->held & exclusive) && shares_exclusive(finding, proc);
 }
 
 /* Whether a process is in the waiter's way without being named for it. */

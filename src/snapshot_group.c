@@ -101,7 +101,7 @@ static void ask_server(struct snapshot *snapshot, uint32_t index)
 	session->leader = index;
 	if (!session->backend_type) {
 		/* A worker has no transaction id of its own. */
-		session->leader_known = !session->listed || session->backend_xid != 0;
+		session->leader_known = !session->listed || session->is_startup || session->backend_xid != 0;
 		return;
 	}
 	if (!is_worker(snapshot, session)) {
