@@ -35,6 +35,10 @@ static void add_outcome(const json_t *event, struct strbuf *out)
 	strbuf_printf(out, "%s %.*s: %s", text_of(event, "verb"), pid_length(id), id, text_of(event, "outcome"));
 	if (json_is_number(elapsed))
 		strbuf_printf(out, " after %d ms", (int)(json_number_value(elapsed) * 1000));
+	const json_t *freed = json_object_get(event, "freed"), *waiters = json_object_get(event, "waiters");
+	if (json_is_integer(freed) && json_integer_value(waiters) > 0)
+		strbuf_printf(out, "; freed %d of %d", (int)json_integer_value(freed),
+			      (int)json_integer_value(waiters));
 	if (json_is_integer(before) && json_is_integer(after))
 		strbuf_printf(out, "; waiting %d -> %d", (int)json_integer_value(before),
 			      (int)json_integer_value(after));

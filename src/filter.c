@@ -273,6 +273,23 @@ enum filter_verdict filter_match_row(const struct filter *filter, const struct c
 	return FILTER_YES;
 }
 
+enum filter_verdict filter_match_text(const struct filter *filter, const char *text)
+{
+	enum filter_verdict verdict = FILTER_YES;
+	struct strbuf subject = STRBUF_INIT;
+	strbuf_add_string(&subject, text);
+	squeeze_blanks(&subject);
+	for (size_t i = 0; i < filter->count && verdict == FILTER_YES; i++) {
+		enum filter_verdict here = match_text(filter, &filter->terms[i], &subject);
+		if (here == FILTER_GAVE_UP)
+			verdict = here;
+		else if ((here == FILTER_YES) == filter->terms[i].negated)
+			verdict = FILTER_NO;
+	}
+	strbuf_release(&subject);
+	return verdict;
+}
+
 static void map_prepared(struct filter_run *run, struct arena *arena)
 {
 	const struct graph *graph = run->frame->graph;

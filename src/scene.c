@@ -319,7 +319,7 @@ static uint32_t scene_choose_line(const struct scene *scene, const struct list_s
 	if (scene->line_count == 0)
 		return SNAPSHOT_NO_INDEX;
 	if (!list->touched)
-		return found < height ? found : 0;
+		return found < height && scene->lines[found].kind != SCENE_EVENT ? found : 0;
 	if (found == SNAPSHOT_NO_INDEX && list->rearranged)
 		return list->cursor_index < scene->line_count ? list->cursor_index : scene->line_count - 1;
 	return found;
@@ -348,6 +348,26 @@ static void scene_place_cursor(struct scene *scene, struct list_state *list)
 	list->cursor_line = at - scene->top;
 }
 
+/* The newest first; the lines of one event follow each other. */
+static void scene_make_events(struct scene *scene, const struct state *state, const struct filter_run *search)
+{
+	const struct events *events = &state->history.events;
+	bool *found = scene_array(scene, (size_t)events->count * EVENT_LINES, sizeof *found);
+	scene->lines = scene_array(scene, (size_t)events->count * EVENT_LINES, sizeof *scene->lines);
+	for (uint32_t i = 0; i < events->count; i++) {
+		const struct event *event = events_newest(events, i);
+		for (uint32_t line = 0; line < event->line_count; line++) {
+			struct row_key key = { .kind = SCENE_KEY_EVENT,
+					       .pid = (int32_t)line,
+					       .start = (int64_t)event->id };
+			found[scene->line_count] =
+				search && filter_match_text(search->filter, event->lines[line].text) == FILTER_YES;
+			scene_add_line(scene, SCENE_EVENT, i, key);
+		}
+	}
+	scene->found_lines = search ? found : NULL;
+}
+
 static void scene_take_found(struct scene *scene, const struct filter_run *search)
 {
 	if (!search)
@@ -373,6 +393,8 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	scene_take_found(scene, matches->search);
 	if (state->view == VIEW_SESSIONS)
 		scene_make_sessions(scene, state, matches->filter);
+	else if (state->view == VIEW_EVENTS)
+		scene_make_events(scene, state, matches->search);
 	else
 		scene_make_forest(scene, state, matches->filter);
 	scene_place_cursor(scene, &state->lists[state->view]);
@@ -392,6 +414,16 @@ void scene_free(struct scene *owned)
 	free(owned);
 }
 
+const struct event_line *scene_event_at(const struct state *state, const struct scene *scene, uint32_t line,
+					const struct event **event)
+{
+	if (line >= scene->line_count || scene->lines[line].kind != SCENE_EVENT)
+		return NULL;
+	*event = events_newest(&state->history.events, scene->lines[line].index);
+	uint32_t part = (uint32_t)scene->lines[line].key.pid;
+	return *event && part < (*event)->line_count ? &(*event)->lines[part] : NULL;
+}
+
 uint32_t scene_item_at(const struct scene *scene, uint32_t line)
 {
 	if (line >= scene->line_count || scene->lines[line].kind != SCENE_TREE)
@@ -402,7 +434,8 @@ uint32_t scene_item_at(const struct scene *scene, uint32_t line)
 
 uint32_t scene_session_at(const struct scene *scene, uint32_t line)
 {
-	if (line >= scene->line_count || scene->lines[line].kind == SCENE_GHOST)
+	if (line >= scene->line_count || scene->lines[line].kind == SCENE_GHOST ||
+	    scene->lines[line].kind == SCENE_EVENT)
 		return SNAPSHOT_NO_INDEX;
 	if (scene->lines[line].kind == SCENE_SESSION)
 		return scene->lines[line].index;
@@ -421,6 +454,8 @@ bool scene_line_is_found(const struct scene *scene, uint32_t line)
 {
 	if (!scene->found || line >= scene->line_count || scene->lines[line].kind == SCENE_GHOST)
 		return false;
+	if (scene->lines[line].kind == SCENE_EVENT)
+		return scene->found_lines && scene->found_lines[line];
 	if (scene->lines[line].kind == SCENE_SESSION)
 		return scene->found[scene->lines[line].index];
 	uint32_t item = scene_item_at(scene, line);

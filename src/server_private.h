@@ -70,6 +70,8 @@ struct signal_job {
 	int64_t received_at, sent_at; /* monotonic; sent_at WHEN_NONE: not yet */
 	int64_t next_look, look_pause; /* once sent: when to look at the target again */
 	int32_t waiting_before;
+	bool over; /* told to be still there, and a reading shows that it is no more: `outcome` */
+	enum signal_outcome outcome;
 };
 
 struct agenda {
@@ -84,6 +86,7 @@ struct agenda {
 	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *watched; /* sent; what becomes of the target? */
+	struct signal_job *late; /* told to be still there; each reading tells whether it still is */
 };
 
 /* ---- statements on their way: server_exchange.c ---- */
@@ -385,5 +388,8 @@ void signal_refuse_all(struct server *server, const char *why); /* those not sen
 void signal_lose_all(struct server *server, const char *why); /* those whose fate will not be known */
 bool signal_step(struct server *server); /* false: lost or stopped */
 int64_t signal_next_look(const struct server *server); /* monotonic; INT64_MAX: none */
+/* A new reading, before it is handed over, and after: what it shows of those that were still there. */
+void signal_look_late(struct server *server, const struct snapshot *snapshot);
+void signal_report_late(struct server *server);
 
 #endif

@@ -182,10 +182,11 @@ static const struct query queries[] = {
 	  0,
 	  0,
 	  "pg_stat_get_activity(pid)",
-	  4,
+	  7,
 	  1,
 	  { INT4_OID },
-	  "select backend_start, state, query_start, pg_catalog.clock_timestamp()"
+	  "select backend_start, state, query_start, pg_catalog.clock_timestamp(), wait_event_type, wait_event,"
+	  " backend_xid"
 	  " from pg_catalog.pg_stat_get_activity($1)" },
 	{ QUERY_SETTINGS,
 	  0,

@@ -93,36 +93,34 @@ struct server_command *queues_receive(struct server_queues *queues)
 	return all;
 }
 
-/* There is never more than one. */
-static struct server_news *unlink_frame(struct server_queues *queues)
+/* A frame takes the place of an older one, of which there is never more than one; false: there is none. */
+static bool replace_frame(struct server_queues *queues, struct frame *frame, struct frame **old)
 {
-	for (struct server_news **link = &queues->news; *link; link = &(*link)->next) {
-		struct server_news *old = *link;
-		if (old->news.kind != NEWS_FRAME)
+	for (struct server_news *queued = queues->news; queued; queued = queued->next) {
+		if (queued->news.kind != NEWS_FRAME)
 			continue;
-		*link = old->next;
-		if (!old->next)
-			queues->last_news = link;
-		return old;
+		*old = queued->news.frame;
+		queued->news.frame = frame;
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
 void queues_publish(struct server_queues *queues, const struct news *news)
 {
 	struct server_news *added = allocate(sizeof *added);
-	struct server_news *replaced = NULL;
+	struct frame *old = NULL;
 	added->news = *news;
 	pthread_mutex_lock(&queues->mutex);
-	if (news->kind == NEWS_FRAME)
-		replaced = unlink_frame(queues);
-	*queues->last_news = added;
-	queues->last_news = &added->next;
+	if (news->kind == NEWS_FRAME && replace_frame(queues, news->frame, &old)) {
+		free(added);
+	} else {
+		*queues->last_news = added;
+		queues->last_news = &added->next;
+	}
 	raise_event(queues->news_fd);
 	pthread_mutex_unlock(&queues->mutex);
-	if (replaced)
-		frame_free(replaced->news.frame);
-	free(replaced);
+	frame_free(old);
 }
 
 struct news queues_take(struct server_queues *queues)

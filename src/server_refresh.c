@@ -391,10 +391,12 @@ static void publish(struct server *server, struct frame *owned)
 		server->status.text[0] = '\0';
 		server_publish_status(server);
 	}
+	signal_look_late(server, owned->snapshot);
 	if (server->agenda.frozen)
 		frame_free(owned);
 	else
 		queues_publish(&server->queues, &news);
+	signal_report_late(server);
 }
 
 /*

@@ -1,3 +1,4 @@
+#include "aftermath.h"
 #include "server_private.h"
 
 #include "pglocktop/operator.h"
@@ -62,6 +63,7 @@ void signal_lose_all(struct server *server, const char *why)
 {
 	signal_refuse_all(server, why);
 	drop_all(server, &server->agenda.watched, SIGNAL_UNKNOWN, why);
+	drop_all(server, &server->agenda.late, SIGNAL_UNKNOWN, why);
 }
 
 int64_t signal_next_look(const struct server *server)
@@ -75,20 +77,37 @@ int64_t signal_next_look(const struct server *server)
 
 /* ---- looking at the target ---- */
 
+enum { WORD_SIZE = 64 };
+
 struct target {
 	bool there; /* a session with this pid */
 	bool active;
 	int64_t backend_start, query_start, clock;
+	char state[WORD_SIZE], wait_event_type[WORD_SIZE], wait_event[WORD_SIZE]; /* "": none */
+	uint32_t backend_xid;
 };
+
+/* The server's own words are ASCII; an extension may name its waits as it likes, in any encoding. */
+static void take_word(struct row_field field, char word[static WORD_SIZE])
+{
+	int length = 0;
+	for (; length < field.length && length < WORD_SIZE - 1; length++)
+		word[length] = field.data[length] >= ' ' && field.data[length] <= '~' ? (char)field.data[length] : '?';
+	word[length] = '\0';
+}
 
 static bool handle_target(void *context, const struct row_field *fields, struct err *err)
 {
 	struct target *target = context;
 	*target = (struct target){ .there = true, .backend_start = WHEN_NONE, .query_start = WHEN_NONE };
-	target->active = fields[1].length == 6 && memcmp(fields[1].data, "active", 6) == 0;
+	take_word(fields[1], target->state);
+	take_word(fields[4], target->wait_event_type);
+	take_word(fields[5], target->wait_event);
+	target->active = strcmp(target->state, "active") == 0;
 	return rows_take_optional_int64(fields[0], "backend_start", &target->backend_start, err) &&
 	       rows_take_optional_int64(fields[2], "query_start", &target->query_start, err) &&
-	       rows_take_int64(fields[3], "clock_timestamp", &target->clock, err);
+	       rows_take_int64(fields[3], "clock_timestamp", &target->clock, err) &&
+	       rows_take_optional_oid(fields[6], "backend_xid", &target->backend_xid, err);
 }
 
 /* `known` false: it could not be read. False: lost or stopped. */
@@ -308,8 +327,19 @@ static bool send_job(struct server *server, struct signal_job *owned)
 
 /* ---- watching what comes of it ---- */
 
-/* A fresh reading tells how many wait now. */
-static bool report_end(struct server *server, const struct signal_job *job, enum signal_outcome outcome)
+static void explain_end(const struct signal_job *job, const struct target *target, enum signal_outcome outcome,
+			struct strbuf *text)
+{
+	const struct aftermath session = { target->state[0] ? target->state : NULL,
+					   target->wait_event_type[0] ? target->wait_event_type : NULL,
+					   target->wait_event[0] ? target->wait_event : NULL, target->backend_xid };
+	if (outcome == SIGNAL_STILL_THERE)
+		aftermath_add_still_there(job->request.verb, &session, text);
+	else if (outcome == SIGNAL_STOPPED)
+		aftermath_add_stopped(&session, text);
+}
+
+static struct news end_news(const struct signal_job *job, enum signal_outcome outcome)
 {
 	struct news news = { .kind = NEWS_SIGNAL };
 	news.signal.request = job->request;
@@ -317,12 +347,72 @@ static bool report_end(struct server *server, const struct signal_job *job, enum
 	news.signal.elapsed = when_monotonic() - job->sent_at;
 	news.signal.waiting_before = job->waiting_before;
 	news.signal.waiting_after = -1;
+	return news;
+}
+
+/* A fresh reading tells how many wait now. */
+static bool report_end(struct server *server, const struct signal_job *job, const struct target *target,
+		       enum signal_outcome outcome)
+{
+	struct news news = end_news(job, outcome);
+	struct strbuf text = STRBUF_INIT;
+	explain_end(job, target, outcome, &text);
+	snprintf(news.signal.text, sizeof news.signal.text, "%.500s", text.text);
+	strbuf_release(&text);
 	uint64_t serial = server->serial;
 	bool alive = server->agenda.frozen || server_refresh(server);
 	if (server->serial != serial)
 		news.signal.waiting_after = server->waiting;
+	news.signal.frame_serial = server->serial != serial ? server->serial : 0;
 	queues_publish(&server->queues, &news);
 	return alive;
+}
+
+/* ---- and later ---- */
+
+/* By a whole reading, which costs nothing more. */
+static bool has_ended_late(const struct server *server, const struct snapshot *snapshot, struct signal_job *job)
+{
+	uint32_t index = snapshot_find(snapshot, job->request.target);
+	if (index == SNAPSHOT_NO_INDEX || job->request.server_epoch != server->epoch) {
+		job->outcome = SIGNAL_GONE;
+		return true;
+	}
+	const struct session *session = &snapshot->sessions[index];
+	job->outcome = SIGNAL_STOPPED;
+	return job->request.verb == SIGNAL_CANCEL &&
+	       (session->state != SESSION_ACTIVE || session->query_start != job->request.query_start);
+}
+
+void signal_look_late(struct server *server, const struct snapshot *snapshot)
+{
+	for (struct signal_job *job = server->agenda.late; job; job = job->next)
+		job->over = has_ended_late(server, snapshot, job);
+}
+
+void signal_report_late(struct server *server)
+{
+	for (struct signal_job **link = &server->agenda.late; *link;) {
+		struct signal_job *job = *link;
+		if (!job->over) {
+			link = &job->next;
+			continue;
+		}
+		struct news news = end_news(job, job->outcome);
+		news.signal.late = true;
+		news.signal.waiting_after = server->waiting;
+		news.signal.frame_serial = server->serial;
+		queues_publish(&server->queues, &news);
+		*link = job->next;
+		free(job);
+	}
+}
+
+/* Told; what is known of it comes with the refreshes from now on. */
+static void watch_late(struct server *server, struct signal_job *owned)
+{
+	owned->next = server->agenda.late;
+	server->agenda.late = owned;
 }
 
 static int64_t watch_end(const struct server *server, const struct signal_job *job)
@@ -360,8 +450,11 @@ static bool look_at_job(struct server *server, struct signal_job **link)
 		return true;
 	}
 	*link = job->next;
-	bool alive = report_end(server, job, outcome);
-	free(job);
+	bool alive = report_end(server, job, &target, outcome);
+	if (outcome == SIGNAL_STILL_THERE)
+		watch_late(server, job);
+	else
+		free(job);
 	return alive;
 }
 

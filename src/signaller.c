@@ -1,6 +1,7 @@
 #include "pglocktop/signaller.h"
 
 #include "audit_record.h"
+#include "freed.h"
 
 #include "pglocktop/when.h"
 
@@ -19,6 +20,9 @@ struct flight {
 	uint64_t ticket; /* of its intent; 0: that was answered */
 	bool sent; /* the source has it */
 	bool unlogged;
+	bool told; /* that it is still there */
+	struct freed before; /* who waited for the target */
+	uint32_t freed; /* of them, by the newest frame */
 };
 
 struct signaller {
@@ -27,6 +31,7 @@ struct signaller {
 	struct flight *flights;
 	int64_t started_at;
 	uint64_t count;
+	uint64_t frame_serial; /* the newest that was seen */
 };
 
 struct signaller *signaller_new(struct source *source, struct audit *audit)
@@ -55,9 +60,16 @@ static struct signal_news news_of(const struct flight *flight, enum signal_outco
 				    .elapsed = WHEN_NONE,
 				    .waiting_before = -1,
 				    .waiting_after = -1,
+				    .waiters = -1,
 				    .unlogged = flight->unlogged };
 	snprintf(news.text, sizeof news.text, "%s", text);
 	return news;
+}
+
+static void flight_free(struct flight *owned)
+{
+	freed_release(&owned->before);
+	free(owned);
 }
 
 void signaller_free(struct signaller *owned)
@@ -68,9 +80,10 @@ void signaller_free(struct signaller *owned)
 		struct flight *flight = owned->flights;
 		struct signal_news news =
 			news_of(flight, flight->sent ? SIGNAL_UNKNOWN : SIGNAL_NOT_SENT, "the program was ended");
-		log_outcome(owned, flight->id, &news);
+		if (!flight->told)
+			log_outcome(owned, flight->id, &news);
 		owned->flights = flight->next;
-		free(flight);
+		flight_free(flight);
 	}
 	free(owned);
 }
@@ -102,6 +115,7 @@ void signaller_send(struct signaller *signaller, const struct signal_request *re
 	flight->request = *request;
 	name_target(&flight->request, frame);
 	flight->unlogged = request->unlogged;
+	freed_init(&flight->before, frame, request->target);
 	snprintf(flight->id, sizeof flight->id, "%d-%" PRIx64 "-%" PRIu64, (int)getpid(),
 		 (uint64_t)signaller->started_at, ++signaller->count);
 	flight->next = signaller->flights;
@@ -128,12 +142,23 @@ void signaller_note(struct signaller *signaller, struct signal_news *news)
 		return;
 	struct flight *flight = *link;
 	news->unlogged = flight->unlogged;
+	bool compared = news->frame_serial != 0 && signaller->frame_serial >= news->frame_serial;
+	news->waiters = compared ? (int32_t)flight->before.count : -1;
+	news->freed = compared ? (int32_t)flight->freed : 0;
 	log_outcome(signaller, flight->id, news);
-	/* After SENT there is more to come; after UNKNOWN there may be. */
-	if (news->outcome == SIGNAL_SENT || news->outcome == SIGNAL_UNKNOWN)
+	flight->told |= news->outcome == SIGNAL_STILL_THERE;
+	/* After SENT there is more to come; after UNKNOWN and STILL_THERE there may be. */
+	if (news->outcome == SIGNAL_SENT || news->outcome == SIGNAL_UNKNOWN || news->outcome == SIGNAL_STILL_THERE)
 		return;
 	*link = flight->next;
-	free(flight);
+	flight_free(flight);
+}
+
+void signaller_note_frame(struct signaller *signaller, const struct frame *frame)
+{
+	signaller->frame_serial = frame->serial;
+	for (struct flight *flight = signaller->flights; flight; flight = flight->next)
+		flight->freed = freed_count(&flight->before, frame);
 }
 
 bool signaller_take(struct signaller *signaller, const struct audit_answer *answer, struct signal_news *news)
@@ -155,7 +180,7 @@ bool signaller_take(struct signaller *signaller, const struct audit_answer *answ
 	*news = news_of(flight, SIGNAL_NOT_SENT, "");
 	snprintf(news->text, sizeof news->text, "the audit log cannot be written: %.400s", answer->err.text);
 	*link = flight->next;
-	free(flight);
+	flight_free(flight);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 #include "pglocktop/state.h"
 
+#include "pglocktop/outcome.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -21,6 +22,7 @@ void state_init(struct state *state, const struct server_options *options, bool 
 				 .lost_since = WHEN_NONE,
 				 .way_back = { .key = ROW_KEY_NONE },
 				 .last_block = { .ended = WHEN_NONE } };
+	history_init(&state->history);
 	state->status.interval = options->interval;
 	for (int view = 0; view < VIEW_COUNT; view++)
 		state->lists[view].cursor = ROW_KEY_NONE;
@@ -31,6 +33,7 @@ void state_release(struct state *state)
 {
 	state_clear_effects(state);
 	ghosts_clear(&state->ghosts);
+	history_release(&state->history);
 	free(state->folds);
 	free(state->log_text);
 }
@@ -163,6 +166,7 @@ static bool is_connected(const struct source_status *status)
 void state_take_status(struct state *state, const struct source_status *status, int64_t now)
 {
 	state->status = *status;
+	history_note_status(&state->history, status);
 	if (status->state == SOURCE_LOST)
 		state->lost_since = status->since;
 	if (is_connected(status)) {
@@ -170,57 +174,6 @@ void state_take_status(struct state *state, const struct source_status *status, 
 		return;
 	}
 	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
-}
-
-static const char *verb_word(enum signal_verb verb)
-{
-	return verb == SIGNAL_CANCEL ? "CANCEL" : "TERM";
-}
-
-static void waiting_text(const struct signal_news *news, char *text, size_t size, bool ascii)
-{
-	text[0] = '\0';
-	if (news->waiting_before >= 0 && news->waiting_after >= 0)
-		snprintf(text, size, "; waiting %d %s %d", (int)news->waiting_before, ascii ? "->" : "→",
-			 (int)news->waiting_after);
-}
-
-static void say_outcome(struct state *state, const struct signal_news *news, int64_t now)
-{
-	const char *verb = verb_word(news->request.verb);
-	int pid = news->request.target.pid;
-	char waiting[64];
-	waiting_text(news, waiting, sizeof waiting, state->ascii);
-	int milliseconds = news->elapsed == WHEN_NONE ? 0 : (int)(news->elapsed / 1000);
-	switch (news->outcome) {
-	case SIGNAL_SENT:
-		state_say(state, MESSAGE_NEWS, now, "%s sent to %d, watching what comes of it", verb, pid);
-		break;
-	case SIGNAL_GONE:
-		state_say(state, MESSAGE_NEWS, now, "%s sent to %d: gone after %d ms%s", verb, pid, milliseconds,
-			  waiting);
-		break;
-	case SIGNAL_STOPPED:
-		state_say(state, MESSAGE_NEWS, now, "%s sent to %d: its query stopped after %d ms%s", verb, pid,
-			  milliseconds, waiting);
-		break;
-	case SIGNAL_STILL_THERE:
-		state_say(state, MESSAGE_ERROR, now, "%s sent to %d, but after 3 s it is still there%s%s", verb, pid,
-			  news->text[0] ? ": " : "", news->text);
-		break;
-	case SIGNAL_NOT_SENT:
-		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d%s%s", pid, news->text[0] ? ": " : "",
-			  news->text[0] ? news->text : ": it has ended or moved on");
-		break;
-	case SIGNAL_REFUSED:
-		state_say(state, MESSAGE_ERROR, now, "nothing sent to %d, the server refused: %s%s%s%s", pid,
-			  news->text, news->sqlstate[0] ? " (" : "", news->sqlstate, news->sqlstate[0] ? ")" : "");
-		break;
-	case SIGNAL_UNKNOWN:
-		state_say(state, MESSAGE_ERROR, now, "%s for %d: no answer, it may have been sent%s%s", verb, pid,
-			  news->text[0] ? ": " : "", news->text);
-		break;
-	}
 }
 
 void state_show_log(struct state *state, const char *text)
@@ -262,16 +215,14 @@ void state_scrolled(struct state *state, uint32_t last_top)
 		*top = last_top;
 }
 
-/* What went out without a line in the audit log is told so to the end. */
 void state_take_signal(struct state *state, const struct signal_news *news, int64_t now)
 {
-	struct message *message = &state->message;
-	say_outcome(state, news, now);
-	if (!news->unlogged)
-		return;
-	size_t length = strlen(message->text), most = sizeof message->text - 1;
-	snprintf(message->text + length, most + 1 - length, " UNLOGGED");
-	message->kind = MESSAGE_ERROR;
+	bool error = news->unlogged || outcome_is_bad(news->outcome);
+	struct strbuf text = STRBUF_INIT;
+	outcome_add(news, state->ascii, &text);
+	state_say(state, error ? MESSAGE_ERROR : MESSAGE_NEWS, now, "%s", text.text);
+	strbuf_release(&text);
+	history_note_signal(&state->history, news, now, state->ascii);
 }
 
 bool state_is_stale(const struct state *state, const struct frame *frame, int64_t now)

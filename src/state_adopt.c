@@ -146,7 +146,8 @@ static void note_line(const struct noting *noting, uint32_t line)
 	bool chosen = line == old->cursor && state->lists[state->view].touched;
 	bool ended = session_ended(noting->frame, key);
 	bool left = chosen && key.kind == FOREST_SESSION && !has_row(noting, key);
-	if ((!ended && !left) || old->lines[line].kind == SCENE_GHOST || is_past_member(noting, item))
+	if ((!ended && !left) || old->lines[line].kind == SCENE_GHOST || old->lines[line].kind == SCENE_EVENT ||
+	    is_past_member(noting, item))
 		return;
 	struct column_row row = item != FOREST_NONE ? column_row_of_item(old->forest, item)
 						    : column_row_of_session(old->frame, scene_session_at(old, line));
@@ -298,6 +299,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 		state_forget_server(state, now);
 	else if (old)
 		state_note_changes(state, old, frame, now);
+	history_note_frame(&state->history, old ? old->frame : NULL, frame, state->status.interval);
 	ghosts_sweep(&state->ghosts, state_held_key(state), now);
 	ghosts_sort(&state->ghosts);
 	state->advised = privilege_lacks(&frame->snapshot->role);

@@ -338,6 +338,9 @@ static void act_on_view(struct state *state, const struct scene *scene, enum act
 	case ACTION_OBJECTS:
 		state_set_view(state, VIEW_OBJECTS);
 		break;
+	case ACTION_EVENTS:
+		state_set_view(state, VIEW_EVENTS);
+		break;
 	case ACTION_OBJECT:
 		state_go_to_object(state, scene, now);
 		break;
@@ -374,6 +377,8 @@ static void act_on_session(struct state *state, const struct scene *scene, enum 
 	case ACTION_DETAILS:
 		if (state->details)
 			state->details = false;
+		else if (state->view == VIEW_EVENTS)
+			state_go_to_events_session(state, scene, now);
 		else
 			open_details(state, scene, now);
 		break;

@@ -248,6 +248,26 @@ bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid
 	return true;
 }
 
+void state_go_to_events_session(struct state *state, const struct scene *scene, int64_t now)
+{
+	const struct event *event;
+	const struct event_line *line = scene_event_at(state, scene, scene->cursor, &event);
+	if (!line || line->session.pid == 0) {
+		state_say(state, MESSAGE_NEWS, now, "this line is about no session");
+		return;
+	}
+	uint32_t session = snapshot_find(scene->frame->snapshot, line->session);
+	if (session == SNAPSHOT_NO_INDEX) {
+		state_say(state, MESSAGE_NEWS, now, "%d has ended", (int)line->session.pid);
+		return;
+	}
+	bool in_tree = scene->frame->graph->session_node[session] != GRAPH_NONE;
+	state_set_view(state, in_tree ? VIEW_TREE : VIEW_SESSIONS);
+	cursor_to_key(state, scene,
+		      (struct row_key){
+			      .kind = FOREST_SESSION, .pid = line->session.pid, .start = line->session.backend_start });
+}
+
 static bool search_tree(struct state *state, const struct scene *scene, bool forward)
 {
 	uint32_t count = scene->forest->count, at = cursor_item(scene);

@@ -17,6 +17,8 @@ static void menu_add(struct menu *menu, const char *item)
 /* Of objects only what is known of the objects themselves: their queues have an order of their own. */
 static bool can_sort(const struct state *state, int id)
 {
+	if (state->view == VIEW_EVENTS)
+		return false;
 	if (state->view != VIEW_OBJECTS)
 		return id < COLUMN_OF_SESSIONS;
 	return id == COLUMN_WAITERS || id == COLUMN_BEHIND || id == COLUMN_LOCK;
@@ -26,6 +28,8 @@ void state_open_sort_menu(struct state *state)
 {
 	const struct column *current = state->lists[state->view].order.column;
 	char item[MENU_ITEM_SIZE];
+	if (state->view == VIEW_EVENTS)
+		return; /* the newest first, always */
 	state->menu = (struct menu){ .kind = MENU_SORT };
 	menu_add(&state->menu, default_order);
 	for (int i = 0; i < COLUMN_COUNT; i++) {

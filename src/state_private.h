@@ -19,6 +19,7 @@ void state_move(struct state *state, const struct scene *scene, enum action acti
 void state_fold_here(struct state *state, const struct scene *scene, enum action action);
 void state_go_to_root(struct state *state, const struct scene *scene, int64_t now);
 void state_go_to_object(struct state *state, const struct scene *scene, int64_t now); /* or back from it */
+void state_go_to_events_session(struct state *state, const struct scene *scene, int64_t now);
 bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid, int64_t now);
 void state_search_on(struct state *state, const struct scene *scene, bool forward, int64_t now);
 void state_set_view(struct state *state, enum view view);

@@ -62,6 +62,8 @@ static bool pick_target(const struct state *state, const struct scene *scene, ui
 			return err_set(err, "that deadlock is over");
 		return err_set(err, "%d %s", (int)ghost->key.pid, ghost_reason(ghost));
 	}
+	if (scene->lines[scene->cursor].kind == SCENE_EVENT)
+		return err_set(err, "an event: Enter goes to its session, if that lives");
 	*session = scene_cursor_session(scene);
 	return *session != SNAPSHOT_NO_INDEX || refuse_tree_line(scene, scene->cursor, err);
 }

@@ -415,16 +415,25 @@ static bool play_news(struct play *play, char *words[], int count, const char *b
 	if (outcome < 0)
 		return err_set(err, "news OUTCOME");
 	news.outcome = (enum signal_outcome)outcome;
-	news.waiting_before = news.waiting_after = -1;
+	news.waiting_before = news.waiting_after = news.waiters = -1;
 	for (int i = 2; i < count; i++) {
 		const char *value;
+		int64_t age;
 		if ((value = word_value(words[i], "before")))
 			news.waiting_before = atoi(value);
 		else if ((value = word_value(words[i], "after")))
 			news.waiting_after = atoi(value);
+		else if ((value = word_value(words[i], "freed")))
+			news.freed = atoi(value);
+		else if ((value = word_value(words[i], "waiters")))
+			news.waiters = atoi(value);
+		else if (strcmp(words[i], "late") == 0)
+			news.late = true;
 		else if ((value = word_value(words[i], "sqlstate")))
 			snprintf(news.sqlstate, sizeof news.sqlstate, "%s", value);
-		else if (!situation_age(words[i], &news.elapsed))
+		else if (situation_age(words[i], &age))
+			news.elapsed = age;
+		else
 			snprintf(news.text, sizeof news.text, "%s", words[i]);
 	}
 	desk_take_signal(&play->desk, &news, play->now);

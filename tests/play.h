@@ -23,7 +23,8 @@
  *     log [REASON]                      the audit log can be written, or why it cannot
  *     shows-log                         its last lines have come: those that follow
  *     status STATE [TEXT] [attempt=] [retry=AGE] [stage=]
- *     news OUTCOME [AGE] [before=] [after=] [sqlstate=] [TEXT]      of the signal asked for last
+ *     news OUTCOME [AGE] [before=] [after=] [freed=] [waiters=] [late] [sqlstate=] [TEXT]
+ *                                       of the signal asked for last
  *
  * A frame is taken at the time of the clock: SITUATION_TIME and what has passed since.
  */

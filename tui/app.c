@@ -38,6 +38,8 @@ static void app_take_news(struct app *app, int64_t now)
 		case NEWS_NONE:
 			return;
 		case NEWS_FRAME:
+			if (app->signaller)
+				signaller_note_frame(app->signaller, news.frame);
 			desk_take_frame(&app->desk, news.frame);
 			break;
 		case NEWS_STATUS:

@@ -53,6 +53,8 @@ static void add_outcome(const struct signal_news *news, struct strbuf *line)
 		      news->outcome == SIGNAL_SENT ? "not waited for" : signal_outcome_name(news->outcome));
 	if (sent && news->elapsed != WHEN_NONE && news->outcome != SIGNAL_SENT)
 		strbuf_printf(line, " after %d ms", (int)(news->elapsed / 1000));
+	if (news->waiters > 0)
+		strbuf_printf(line, "; freed %d of %d waiters", (int)news->freed, (int)news->waiters);
 	if (news->waiting_before >= 0 && news->waiting_after >= 0)
 		strbuf_printf(line, "; waiting %d -> %d", (int)news->waiting_before, (int)news->waiting_after);
 	if (news->text[0])
@@ -97,7 +99,8 @@ static void refuse(struct batch *batch, struct errand *errand, struct identity t
 				    .outcome = SIGNAL_NOT_SENT,
 				    .elapsed = WHEN_NONE,
 				    .waiting_before = -1,
-				    .waiting_after = -1 };
+				    .waiting_after = -1,
+				    .waiters = -1 };
 	snprintf(news.text, sizeof news.text, "%s", why);
 	finish(batch, errand, &news);
 }
@@ -248,8 +251,10 @@ static void take_news(struct batch *batch, const struct signal_news *news)
 static bool take_source_news(struct batch *batch)
 {
 	struct news news = batch->source->ops->take(batch->source);
-	if (news.kind == NEWS_FRAME)
+	if (news.kind == NEWS_FRAME) {
+		signaller_note_frame(batch->signaller, news.frame);
 		frame_free(news.frame);
+	}
 	if (news.kind == NEWS_SIGNAL) {
 		signaller_note(batch->signaller, &news.signal);
 		take_news(batch, &news.signal);
@@ -279,6 +284,7 @@ static void give_up(struct batch *batch)
 					    .elapsed = WHEN_NONE,
 					    .waiting_before = -1,
 					    .waiting_after = -1,
+					    .waiters = -1,
 					    .text = "the connection was lost: it may have been sent" };
 		finish(batch, errand, &news);
 	}

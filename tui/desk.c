@@ -165,7 +165,7 @@ void desk_take_status(struct desk *desk, const struct source_status *status, int
 void desk_take_signal(struct desk *desk, const struct signal_news *news, int64_t now)
 {
 	state_take_signal(&desk->state, news, now);
-	desk_touch(desk, DESK_SCENE_FRESH);
+	desk_touch(desk, DESK_SCENE_OLD);
 }
 
 void desk_take_log(struct desk *desk, const char *why)

@@ -37,6 +37,7 @@ static const struct binding bindings[] = {
 	{ '1', ACTION_TREE, NULL },
 	{ '2', ACTION_SESSIONS, NULL },
 	{ '3', ACTION_OBJECTS, NULL },
+	{ '4', ACTION_EVENTS, NULL },
 	{ 'o', ACTION_OBJECT, NULL },
 	{ INPUT_TAB, ACTION_NEXT_VIEW, "Tab" },
 	{ 's', ACTION_SORT, NULL },

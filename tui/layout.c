@@ -62,6 +62,8 @@ static int query_lines(const struct state *state)
 {
 	if (state->height < 8)
 		return 0;
+	if (state->view == VIEW_EVENTS)
+		return state->height < 20 ? 2 : 3;
 	if (state->wrap)
 		return state->height / 4 < 8 ? state->height / 4 : 8;
 	if (state->view == VIEW_OBJECTS)
@@ -240,7 +242,8 @@ void layout_make(struct layout *layout, const struct state *state, const struct 
 {
 	*layout = (struct layout){ .column_count = 0 };
 	layout_rows(layout, state);
-	layout_columns(layout, state, scene);
+	if (state->view != VIEW_EVENTS)
+		layout_columns(layout, state, scene);
 }
 
 bool layout_is_tree_column(enum column_id column)

@@ -101,6 +101,8 @@ static void draw_body(struct canvas *canvas, const struct view_context *context,
 		drawn->question_fits = draw_details_with_question(canvas, context, &drawn->last_top);
 	else if (state->details)
 		drawn->last_top = view_draw_details(canvas, context, context->layout.foot_y);
+	else if (state->view == VIEW_EVENTS)
+		view_draw_events(canvas, context);
 	else if (context->scene->nobody_waits && !asking)
 		view_draw_quiet(canvas, context);
 	else

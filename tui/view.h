@@ -32,6 +32,7 @@ void view_draw_header(struct canvas *canvas, const struct view_context *context)
 void view_draw_next(struct canvas *canvas, const struct view_context *context);
 void view_draw_titles(struct canvas *canvas, const struct view_context *context);
 void view_draw_list(struct canvas *canvas, const struct view_context *context, int y, int height, uint32_t top);
+void view_draw_events(struct canvas *canvas, const struct view_context *context);
 void view_draw_quiet(struct canvas *canvas, const struct view_context *context);
 uint32_t view_draw_details(struct canvas *canvas, const struct view_context *context, int height); /* last_top */
 uint32_t view_draw_help(struct canvas *canvas, const struct view_context *context); /* last_top */

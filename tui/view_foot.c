@@ -54,7 +54,10 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	static const struct hint objects[] = { { "Enter", "details" }, { "o", "object" }, { "/", "search" },
 					       { "f", "filter" },      { "?", "help" },	  { "1", "tree" },
 					       { "q", "quit" } };
-	static const struct hint *const by_view[VIEW_COUNT] = { list, sessions, objects };
+	static const struct hint events[] = { { "Enter", "its session" }, { "/", "search" }, { "1", "tree" },
+					      { "A", "audit log" },	  { "?", "help" },   { "q", "quit" },
+					      { "2", "all sessions" } };
+	static const struct hint *const by_view[VIEW_COUNT] = { list, sessions, objects, events };
 	static const struct hint details[] = { { "Esc", "back" }, { "Up Down", "scroll" }, { "y", "copy" } };
 	static const struct hint help[] = { { "Esc", "back" }, { "Up Down", "scroll" } };
 	const struct state *state = context->state;
@@ -65,7 +68,7 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 		put_hints(canvas, y, help, 2);
 		return;
 	}
-	if (!state->read_only) {
+	if (!state->read_only && state->view != VIEW_EVENTS) {
 		name_verb(context, SIGNAL_CANCEL, cancel, sizeof cancel);
 		name_verb(context, SIGNAL_TERMINATE, terminate, sizeof terminate);
 		all[count++] = (struct hint){ "C", cancel };

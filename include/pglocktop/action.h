@@ -26,6 +26,7 @@
 	ACTION(TREE, LOOK, "tree", "the tree of blockers and waiters")                                                 \
 	ACTION(SESSIONS, LOOK, "sessions", "all sessions, those running longest first")                                \
 	ACTION(OBJECTS, LOOK, "objects", "what is waited for: who holds it, who is in its queue, and why")             \
+	ACTION(EVENTS, LOOK, "events", "what has happened: deadlocks, signals, blocks, the connection")                \
 	ACTION(OBJECT, LOOK, "object", "from a session to its object, and back")                                       \
 	ACTION(NEXT_VIEW, LOOK, "next-view", "the next view")                                                          \
 	ACTION(SORT, LOOK, "sort", "choose the column that sorts")                                                     \

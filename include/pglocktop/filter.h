@@ -32,6 +32,9 @@ enum filter_verdict {
 /* One row, which may be an item of a forest: the search's way. A pattern gets 1 to 2 ms for each text. */
 enum filter_verdict filter_match_row(const struct filter *filter, const struct column_row *row);
 
+/* A text that is no row: terms for a column are tried on it, too. Limits as above. */
+enum filter_verdict filter_match_text(const struct filter *filter, const char *text);
+
 /* A run of one filter over the rows of one frame, in slices. It keeps pointers to both. */
 struct filter_run {
 	const struct filter *filter;

@@ -10,7 +10,7 @@
 #include "pglocktop/whatif.h"
 
 /* SCENE_SESSION in the tree view: behind the tree, one who waits for what is no lock (waitevent_is_beside_tree). */
-enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST };
+enum scene_line_kind { SCENE_TREE, SCENE_SESSION, SCENE_GHOST, SCENE_EVENT };
 
 /* Kinds of row_key beside enum forest_kind: lines that are no item. */
 enum scene_key_kind {
@@ -18,12 +18,13 @@ enum scene_key_kind {
 	SCENE_KEY_PAST_HEAD = 0xfd,
 	SCENE_KEY_MORE = 0xfc,
 	SCENE_KEY_ALIKE = 0xfb,
-	SCENE_KEY_BRIEF = 0xfa
+	SCENE_KEY_BRIEF = 0xfa,
+	SCENE_KEY_EVENT = 0xf9 /* pid: which of its lines; start: its id */
 };
 
 struct scene_line {
 	enum scene_line_kind kind;
-	uint32_t index; /* of outline.lines, snapshot.sessions or state.ghosts.list */
+	uint32_t index; /* of outline.lines, snapshot.sessions, state.ghosts.list, or events_newest */
 	struct row_key key;
 };
 
@@ -44,6 +45,7 @@ struct scene {
 	const bool *found; /* by snapshot session: the search found it; NULL: no search */
 	const bool *found_prepared; /* by prepared transaction */
 	uint32_t found_count;
+	const bool *found_lines; /* by line of the events; NULL: no search, or another view */
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
 	bool nobody_waits; /* the tree has no more to show than ghosts, and nobody beside it; nor have the objects */
 };
@@ -66,6 +68,10 @@ int64_t scene_brief_wait(const struct state *state);
 
 /* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
 void scene_follow(struct scene *scene, struct state *state);
+
+/* The line of an event on a line of the list, and its event; NULL: there is none. Valid until something happens. */
+const struct event_line *scene_event_at(const struct state *state, const struct scene *scene, uint32_t line,
+					const struct event **event);
 
 /* The forest's item on a line, or FOREST_NONE. */
 uint32_t scene_item_at(const struct scene *scene, uint32_t line);

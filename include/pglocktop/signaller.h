@@ -29,7 +29,13 @@ void signaller_free(struct signaller *owned);
 /* `frame` is what the decision was made upon; it is not kept. */
 void signaller_send(struct signaller *signaller, const struct signal_request *request, const struct frame *frame);
 
-/* Logs what the source said of a signal, and adds to it whether it went out unlogged. */
+/*
+ * Each new frame, when it comes from the source: who of those that waited for a target wait no more. O(their number)
+ * for each signal whose outcome is awaited.
+ */
+void signaller_note_frame(struct signaller *signaller, const struct frame *frame);
+
+/* Logs what the source said of a signal, and adds to it whether it went out unlogged and how many it freed. */
 void signaller_note(struct signaller *signaller, struct signal_news *news);
 
 /*

@@ -2,7 +2,8 @@
  * source.h - where snapshots come from: a live server, later a replay or the history ring. One interface.
  *
  * A source works by itself (the live one in a thread of its own) and shares nothing but two queues: commands go in,
- * news come out. Of frames only the newest is kept; every other piece of news is delivered in order, none is lost.
+ * news come out. Of frames only the newest is kept, in the place of the one it replaces, so that news of an outcome
+ * never come before the frame that was read for it; every other piece of news is delivered in order, none is lost.
  *
  *     source_server_new -> { poll(source_fd) -> source_take … source_send … } -> source_stop
  *
@@ -63,7 +64,8 @@ enum signal_outcome {
 	SIGNAL_SENT, /* the server says that it sent the signal; more news follow */
 	SIGNAL_GONE, /* the target has ended; `elapsed` since it was sent */
 	SIGNAL_STOPPED, /* its query has stopped, the session lives on; `elapsed` */
-	SIGNAL_STILL_THERE, /* not so after 3 s */
+	SIGNAL_STILL_THERE, /* not so after 3 s; `text` says what can be told. It is looked at with each refresh from
+			       then on: when it has ended, that is news, `late` */
 	SIGNAL_NOT_SENT, /* the guard held: it had ended, moved on to another query, or the time was over */
 	SIGNAL_REFUSED, /* by the server; `text` and `sqlstate` say why */
 	SIGNAL_UNKNOWN /* no answer within 5 s, or the connection broke: it may have been sent. An answer that comes
@@ -75,7 +77,11 @@ struct signal_news {
 	enum signal_outcome outcome;
 	int64_t elapsed; /* WHEN_NONE where it makes no sense */
 	int32_t waiting_before, waiting_after; /* waiting sessions; -1 not known */
-	char text[512]; /* the server's words, hostile; "" */
+	uint64_t frame_serial; /* of the first frame read after the outcome; 0: none was */
+	int32_t freed, waiters; /* of those who waited for the target when it was sent, how many wait no more;
+				   `waiters` -1: not known. The signaller's to count */
+	bool late; /* after SIGNAL_STILL_THERE was told */
+	char text[512]; /* what else is to be told, in the server's words or ours, hostile; "" */
 	char sqlstate[6];
 	bool unlogged; /* it went out without a line in the audit log; the signaller's to say */
 };

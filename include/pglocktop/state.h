@@ -10,13 +10,14 @@
 #include "pglocktop/action.h"
 #include "pglocktop/filter.h"
 #include "pglocktop/ghost.h"
+#include "pglocktop/history.h"
 #include "pglocktop/outline.h"
 #include "pglocktop/prompt.h"
 #include "pglocktop/question.h"
 #include "pglocktop/source.h"
 #include "pglocktop/totals.h"
 
-enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_OBJECTS, VIEW_COUNT };
+enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_OBJECTS, VIEW_EVENTS, VIEW_COUNT };
 
 /* One list on the screen: where its cursor is and how it is sorted. */
 struct list_state {
@@ -138,6 +139,7 @@ struct state {
 	struct ghosts ghosts;
 	struct past past;
 	struct last_block last_block;
+	struct history history; /* kept also when the server is another one */
 	struct source_status status;
 	int64_t lost_since; /* when_wall_clock(), until the connection is back; WHEN_NONE */
 	bool unlogged; /* the audit log cannot be written, as far as is known */
