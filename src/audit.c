@@ -62,17 +62,29 @@ static void make_head(struct audit *audit)
 	strbuf_add_char(&audit->head, ',');
 }
 
-static void append(struct audit *audit, struct audit_job *job)
+/* So many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
+static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
 {
-	struct strbuf line = STRBUF_INIT;
-	strbuf_add(&line, audit->head.text, audit->head.length);
-	strbuf_add_string(&line, job->members);
-	strbuf_add_string(&line, "}\n");
-	job->answer.done = audit_file_append(&audit->file, line.text, line.length, &job->answer.err);
-	strbuf_truncate(&line, line.length - 1);
-	if (audit->syslog)
-		syslog(LOG_NOTICE, "%s", line.text);
-	strbuf_release(&line);
+	struct strbuf lines = STRBUF_INIT;
+	struct err err;
+	struct audit_job *job = jobs;
+	for (uint32_t i = 0; i < count; i++, job = job->next) {
+		size_t start = lines.length;
+		strbuf_add(&lines, audit->head.text, audit->head.length);
+		strbuf_add_string(&lines, job->members);
+		strbuf_add_char(&lines, '}');
+		if (audit->syslog)
+			syslog(LOG_NOTICE, "%s", lines.text + start);
+		strbuf_add_char(&lines, '\n');
+	}
+	bool done = audit_file_append(&audit->file, lines.text, lines.length, &err);
+	job = jobs;
+	for (uint32_t i = 0; i < count; i++, job = job->next) {
+		job->answer.done = done;
+		if (!done)
+			job->answer.err = err;
+	}
+	strbuf_release(&lines);
 }
 
 static void read_tail(struct audit *audit, struct audit_job *job)
@@ -84,12 +96,12 @@ static void read_tail(struct audit *audit, struct audit_job *job)
 	strbuf_release(&text);
 }
 
-static void do_job(struct audit *audit, struct audit_job *job)
+static void do_jobs(struct audit *audit, struct audit_job *job, uint32_t count)
 {
 	if (!audit->path)
 		err_set(&job->answer.err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
 	else if (job->answer.kind == AUDIT_APPENDED)
-		append(audit, job);
+		append(audit, job, count);
 	else if (job->answer.kind == AUDIT_PROBED)
 		job->answer.done = audit_file_probe(&audit->file, &job->answer.err);
 	else
@@ -126,6 +138,15 @@ static void finish_job(struct audit *audit, struct audit_job *job)
 	announce(audit);
 }
 
+/* The lines that wait are written together; anything else is done by itself. */
+static uint32_t count_together(const struct audit *audit)
+{
+	uint32_t count = 0;
+	for (const struct audit_job *job = audit->asked; job && job->answer.kind == AUDIT_APPENDED; job = job->next)
+		count++;
+	return count > 0 && audit->path ? count : 1;
+}
+
 static void *run(void *argument)
 {
 	struct audit *audit = argument;
@@ -139,10 +160,12 @@ static void *run(void *argument)
 		struct audit_job *job = audit->asked;
 		if (!job)
 			break;
+		uint32_t count = count_together(audit);
 		pthread_mutex_unlock(&audit->mutex);
-		do_job(audit, job);
+		do_jobs(audit, job, count);
 		pthread_mutex_lock(&audit->mutex);
-		finish_job(audit, job);
+		for (uint32_t i = 0; i < count; i++)
+			finish_job(audit, audit->asked);
 	}
 	pthread_mutex_unlock(&audit->mutex);
 	if (audit->syslog)

@@ -143,12 +143,12 @@ static bool append_once(struct audit_file *file, const char *line, size_t length
 	return written;
 }
 
-bool audit_file_append(struct audit_file *file, const char *line, size_t length, struct err *err)
+bool audit_file_append(struct audit_file *file, const char *lines, size_t length, struct err *err)
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		if (!take_file(file, err))
 			return false;
-		bool written = append_once(file, line, length, err) && (fsync(file->fd) == 0 || fail(file, err));
+		bool written = append_once(file, lines, length, err) && (fsync(file->fd) == 0 || fail(file, err));
 		bool in_place = is_in_place(file);
 		unlock(file);
 		file->doubtful = !written;

@@ -2,8 +2,8 @@
  * audit_file.h - a file of lines that several programs append to, that may be moved away at any time, and that may
  * refuse: every line is in it whole, or not at all and the caller knows.
  *
- * Each line goes out by one write() at the file's end (O_APPEND), under an flock that all instances of the program
- * take, and is on disk (fsync) before the call returns. A line that fits only in part is taken back; one that a crash
+ * Lines go out by one write() at the file's end (O_APPEND), under an flock that all instances of the program
+ * take, and are on disk (fsync) before the call returns. What fits only in part is taken back; one that a crash
  * tore off is ended before the next. The file that the path names now is the one that is written to: one that was
  * moved away is left; where that happens during a write, the line is written into the new file, too. So a line may be
  * there twice, by its id the same, and none is lost.
@@ -25,8 +25,8 @@ struct audit_file {
 	bool doubtful; /* the last line could not be written: from outside it may look as if one could */
 };
 
-/* Appends a line, which ends with a newline and has no other. */
-bool audit_file_append(struct audit_file *file, const char *line, size_t length, struct err *err) MUST_CHECK;
+/* Appends lines, each ended by a newline: all of them or none. */
+bool audit_file_append(struct audit_file *file, const char *lines, size_t length, struct err *err) MUST_CHECK;
 
 /* Whether a line could be appended now, as far as can be told: room for some is set aside. After a failure it is
  * tried out: blanks are written and taken back. */

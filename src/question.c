@@ -3,6 +3,7 @@
 #include "pglocktop/privilege.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,23 +45,82 @@ static void question_set_label(struct question *question, const struct session *
 	snprintf(question->label, sizeof question->label, "%d%s%.64s", session->id.pid, *name ? " " : "", name);
 }
 
-bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
-		   bool wanted, int64_t now, struct err *err)
+static void add_target(struct question *question, const struct session *session, enum question_part part)
 {
-	if (!question_allowed(verb, frame, session, err))
-		return false;
-	const struct session *target = &frame->snapshot->sessions[session];
+	question->targets[question->target_count++] =
+		(struct question_target){ session->id, session->query_start, part };
+}
+
+static void open_with_targets(struct question *question, enum signal_verb verb, const struct frame *frame, bool wanted,
+			      int64_t now)
+{
 	question->stage = wanted ? QUESTION_WANTED : QUESTION_OPEN;
 	question->wanted_at = now;
 	question->verb = verb;
-	question->target = target->id;
-	question->query_start = target->query_start;
 	question->server_epoch = frame->server_epoch;
 	question->answer[0] = question->reason[0] = '\0';
-	question->unlogged = false;
+	question->unlogged = question->piled = false;
+	question->top = 0;
+	question->asked = question_count_meant(question);
 	prompt_close(&question->entry);
+}
+
+bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
+		   bool wanted, int64_t now, struct err *err)
+{
+	const struct session *target = &frame->snapshot->sessions[session];
+	if (!question_allowed(verb, frame, session, err))
+		return false;
+	question->of_tags = false;
+	question->target_count = 0;
+	add_target(question, target, QUESTION_MEANT);
+	open_with_targets(question, verb, frame, wanted, now);
 	question_set_label(question, target);
 	return true;
+}
+
+/* Before anything is typed: how many are asked about is what must be typed. */
+static void want_count(struct question *question)
+{
+	question->asked = question_count_meant(question);
+	snprintf(question->answer, sizeof question->answer, "%" PRIu32, question->asked);
+	snprintf(question->label, sizeof question->label, "%" PRIu32 " tagged session%s", question->asked,
+		 question->asked == 1 ? "" : "s");
+	prompt_open(&question->entry, PROMPT_ANSWER, "");
+}
+
+bool question_open_tagged(struct question *question, enum signal_verb verb, const struct frame *frame,
+			  const struct tags *tags, bool wanted, int64_t now, struct err *err)
+{
+	struct err why;
+	question->target_count = 0;
+	for (int meant = 1; meant >= 0; meant--) {
+		for (uint32_t i = 0; i < tags->count; i++) {
+			uint32_t index = snapshot_find(frame->snapshot, tags->ids[i]);
+			if (index == SNAPSHOT_NO_INDEX || question_allowed(verb, frame, index, &why) != (meant == 1))
+				continue;
+			add_target(question, &frame->snapshot->sessions[index],
+				   meant ? QUESTION_MEANT : QUESTION_REFUSED);
+		}
+	}
+	if (question_count_meant(question) == 0) {
+		question_close(question);
+		return question->target_count > 0
+			       ? err_set(err, "of those tagged nobody can be meant: %.300s", why.text)
+			       : err_set(err, "nobody is tagged any more");
+	}
+	question->of_tags = true;
+	open_with_targets(question, verb, frame, wanted, now);
+	want_count(question);
+	return true;
+}
+
+uint32_t question_count_meant(const struct question *question)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < question->target_count; i++)
+		count += question->targets[i].part == QUESTION_MEANT;
+	return count;
 }
 
 static void ask_anew(struct question *question)
@@ -79,7 +139,8 @@ void question_want(struct question *question, const char *answer, bool unlogged)
 	bool more = unlogged > question->unlogged || (*answer && !question->answer[0]);
 	if (!question_is_open(question) || !more)
 		return;
-	snprintf(question->answer, sizeof question->answer, "%s", answer);
+	if (!question->of_tags)
+		snprintf(question->answer, sizeof question->answer, "%s", answer);
 	question->unlogged = unlogged;
 	ask_anew(question);
 }
@@ -173,33 +234,62 @@ bool question_would_act(const struct question *question, const struct input *inp
 	return question->answer[0] ? input->key == INPUT_ENTER : input->key == 'y';
 }
 
+/* What a newer frame says of it; false with the reason when it is meant no more. */
+static bool check_target(const struct question *question, struct question_target *target, const struct frame *frame,
+			 struct err *why)
+{
+	uint32_t index = snapshot_find(frame->snapshot, target->id);
+	const struct session *session = index == SNAPSHOT_NO_INDEX ? NULL : &frame->snapshot->sessions[index];
+	bool cancels = question->verb == SIGNAL_CANCEL;
+	if (!session)
+		target->part = QUESTION_ENDED;
+	else if (cancels && (session->query_start != target->query_start || runs_nothing(session)))
+		target->part = QUESTION_MOVED_ON;
+	else if (!question_allowed(question->verb, frame, index, why))
+		target->part = QUESTION_REFUSED;
+	if (target->part == QUESTION_ENDED || target->part == QUESTION_MOVED_ON)
+		question_explain(question, target, frame, why);
+	return target->part == QUESTION_MEANT;
+}
+
+void question_explain(const struct question *question, const struct question_target *target, const struct frame *frame,
+		      struct err *why)
+{
+	uint32_t index = snapshot_find(frame->snapshot, target->id);
+	int pid = target->id.pid;
+	if (target->part == QUESTION_ENDED || index == SNAPSHOT_NO_INDEX)
+		err_set(why, "%d has ended", pid);
+	else if (target->part == QUESTION_MOVED_ON)
+		err_set(why, "%d has moved on, its query is over", pid);
+	else if (question_allowed(question->verb, frame, index, why))
+		err_set(why, "%d could not be meant when the question was asked", pid);
+}
+
 bool question_check(struct question *question, const struct frame *frame, struct err *err)
 {
 	bool wanted = question->stage == QUESTION_WANTED;
+	struct err why = { .text = "" };
+	uint32_t meant = 0;
 	if (!question_is_open(question) || (wanted && frame->received_at < question->wanted_at))
 		return true;
-	uint32_t index = snapshot_find(frame->snapshot, question->target);
-	int pid = question->target.pid;
 	if (question->server_epoch != frame->server_epoch) {
 		question_close(question);
 		return err_set(err, "the question was closed: this is another server, or it was restarted");
 	}
-	if (index == SNAPSHOT_NO_INDEX) {
+	for (uint32_t i = 0; i < question->target_count; i++)
+		meant += question->targets[i].part == QUESTION_MEANT &&
+			 check_target(question, &question->targets[i], frame, &why);
+	if (meant == 0) {
 		question_close(question);
-		return err_set(err, "the question was closed: %d has ended", pid);
-	}
-	const struct session *session = &frame->snapshot->sessions[index];
-	if (question->verb == SIGNAL_CANCEL &&
-	    (session->query_start != question->query_start || runs_nothing(session))) {
-		question_close(question);
-		return err_set(err, "the question was closed: %d has moved on, its query is over", pid);
-	}
-	if (!question_allowed(question->verb, frame, index, err)) {
-		question_close(question);
-		return false;
+		if (question->targets[0].part == QUESTION_REFUSED && !question->of_tags)
+			return err_set(err, "%s", why.text);
+		return err_set(err, "the question was closed: %s%.400s",
+			       question->target_count > 1 ? "nobody of those tagged is left; " : "", why.text);
 	}
 	if (wanted)
 		question->stage = QUESTION_OPEN;
+	if (wanted && question->of_tags)
+		want_count(question);
 	return true;
 }
 
@@ -213,12 +303,13 @@ bool question_is_open(const struct question *question)
 	return question->stage != QUESTION_CLOSED;
 }
 
-struct signal_request question_request(const struct question *question, const struct frame *frame, int64_t now)
+struct signal_request question_request(const struct question *question, uint32_t target, const struct frame *frame,
+				       int64_t now)
 {
 	int64_t server_now = frame->snapshot->taken_at + (now - frame->received_at);
 	struct signal_request request = { .verb = question->verb,
-					  .target = question->target,
-					  .query_start = question->query_start,
+					  .target = question->targets[target].id,
+					  .query_start = question->targets[target].query_start,
 					  .not_after = server_now + 3 * WHEN_SECOND,
 					  .server_epoch = question->server_epoch,
 					  .unlogged = question->unlogged };

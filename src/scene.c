@@ -73,7 +73,14 @@ static int compare_keys(const void *a, const void *b)
 	return row_key_compare(*x, *y);
 }
 
-/* What must not disappear into a summed-up line: the cursor's session and what a filter or a search found. */
+static bool item_is_tagged(const struct tags *tags, const struct forest_item *item)
+{
+	struct identity id = { item->key.pid, item->key.start };
+	return tags->count > 0 && item->kind == FOREST_SESSION && tags_have(tags, id);
+}
+
+/* What must not disappear into a summed-up line: the cursor's session, what is tagged, what a filter or a search found.
+ */
 static struct row_key *scene_keep(struct scene *scene, const struct state *state, const bool *matched, uint32_t *count)
 {
 	const struct forest *forest = scene->forest;
@@ -82,7 +89,7 @@ static struct row_key *scene_keep(struct scene *scene, const struct state *state
 	keep[kept++] = state->lists[state->view].cursor;
 	for (uint32_t i = 0; i < forest->count; i++) {
 		const struct forest_item *item = &forest->items[i];
-		if (scene_item_is_found(scene, i) || (matched && matched[i]))
+		if (scene_item_is_found(scene, i) || (matched && matched[i]) || item_is_tagged(&state->tags, item))
 			keep[kept++] = item->key;
 	}
 	qsort(keep, kept, sizeof *keep, compare_keys);
@@ -389,6 +396,7 @@ struct scene *scene_new(struct state *state, const struct frame *frame, const st
 	scene->totals = totals_of(frame);
 	scene->act_count = whatif_next(frame->whatif, scene_brief_wait(state), scene->acts);
 	scene->barred = scene->act_count == 0 && whatif_barred(frame->whatif, scene_brief_wait(state), &scene->acts[0]);
+	scene->matched = matches->filter ? matches->filter->sessions : NULL;
 	scene->given_up = matches->filter ? matches->filter->given_up : 0;
 	scene_take_found(scene, matches->search);
 	if (state->view == VIEW_SESSIONS)

@@ -70,6 +70,7 @@ struct signal_job {
 	int64_t received_at, sent_at; /* monotonic; sent_at WHEN_NONE: not yet */
 	int64_t next_look, look_pause; /* once sent: when to look at the target again */
 	int32_t waiting_before;
+	struct signal_news end; /* what came of it, told with the next reading */
 	bool over; /* told to be still there, and a reading shows that it is no more: `outcome` */
 	enum signal_outcome outcome;
 };
@@ -86,6 +87,7 @@ struct agenda {
 	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *watched; /* sent; what becomes of the target? */
+	struct signal_job *ended; /* it is known what came of them; one reading is made for them all */
 	struct signal_job *late; /* told to be still there; each reading tells whether it still is */
 };
 

@@ -59,8 +59,11 @@ void signal_refuse_all(struct server *server, const char *why)
 	drop_all(server, &server->agenda.to_send, SIGNAL_NOT_SENT, why);
 }
 
+static void tell_ended(struct server *server, uint64_t frame_serial);
+
 void signal_lose_all(struct server *server, const char *why)
 {
+	tell_ended(server, 0);
 	signal_refuse_all(server, why);
 	drop_all(server, &server->agenda.watched, SIGNAL_UNKNOWN, why);
 	drop_all(server, &server->agenda.late, SIGNAL_UNKNOWN, why);
@@ -68,7 +71,7 @@ void signal_lose_all(struct server *server, const char *why)
 
 int64_t signal_next_look(const struct server *server)
 {
-	int64_t next = INT64_MAX;
+	int64_t next = server->agenda.ended ? 0 : INT64_MAX;
 	for (const struct signal_job *job = server->agenda.watched; job; job = job->next)
 		if (job->next_look < next)
 			next = job->next_look;
@@ -350,22 +353,19 @@ static struct news end_news(const struct signal_job *job, enum signal_outcome ou
 	return news;
 }
 
-/* A fresh reading tells how many wait now. */
-static bool report_end(struct server *server, const struct signal_job *job, const struct target *target,
-		       enum signal_outcome outcome)
+/* Those who come to their end together are told of after one reading. */
+static void conclude_watch(struct server *server, struct signal_job **link, const struct target *target,
+			   enum signal_outcome outcome)
 {
-	struct news news = end_news(job, outcome);
+	struct signal_job *job = *link;
 	struct strbuf text = STRBUF_INIT;
 	explain_end(job, target, outcome, &text);
-	snprintf(news.signal.text, sizeof news.signal.text, "%.500s", text.text);
+	job->end = end_news(job, outcome).signal;
+	snprintf(job->end.text, sizeof job->end.text, "%.500s", text.text);
 	strbuf_release(&text);
-	uint64_t serial = server->serial;
-	bool alive = server->agenda.frozen || server_refresh(server);
-	if (server->serial != serial)
-		news.signal.waiting_after = server->waiting;
-	news.signal.frame_serial = server->serial != serial ? server->serial : 0;
-	queues_publish(&server->queues, &news);
-	return alive;
+	*link = job->next;
+	job->next = server->agenda.ended;
+	server->agenda.ended = job;
 }
 
 /* ---- and later ---- */
@@ -415,6 +415,32 @@ static void watch_late(struct server *server, struct signal_job *owned)
 	server->agenda.late = owned;
 }
 
+static void tell_ended(struct server *server, uint64_t frame_serial)
+{
+	while (server->agenda.ended) {
+		struct signal_job *job = server->agenda.ended;
+		struct news news = { .kind = NEWS_SIGNAL, .signal = job->end };
+		news.signal.frame_serial = frame_serial;
+		if (frame_serial != 0)
+			news.signal.waiting_after = server->waiting;
+		queues_publish(&server->queues, &news);
+		server->agenda.ended = job->next;
+		if (news.signal.outcome == SIGNAL_STILL_THERE)
+			watch_late(server, job);
+		else
+			free(job);
+	}
+}
+
+/* A fresh reading tells how many wait now. */
+static bool report_ended(struct server *server)
+{
+	uint64_t serial = server->serial;
+	bool alive = server->agenda.frozen || server_refresh(server);
+	tell_ended(server, server->serial != serial ? server->serial : 0);
+	return alive;
+}
+
 static int64_t watch_end(const struct server *server, const struct signal_job *job)
 {
 	return job->sent_at + (job->request.watch > 0 ? job->request.watch : server->limits.watch);
@@ -449,13 +475,8 @@ static bool look_at_job(struct server *server, struct signal_job **link)
 		job->look_pause *= 2;
 		return true;
 	}
-	*link = job->next;
-	bool alive = report_end(server, job, &target, outcome);
-	if (outcome == SIGNAL_STILL_THERE)
-		watch_late(server, job);
-	else
-		free(job);
-	return alive;
+	conclude_watch(server, link, &target, outcome);
+	return true;
 }
 
 static struct signal_job **find_due(struct server *server)
@@ -476,5 +497,7 @@ bool signal_step(struct server *server)
 			return false;
 	}
 	struct signal_job **due = find_due(server);
-	return !due || look_at_job(server, due);
+	if (due)
+		return look_at_job(server, due);
+	return !server->agenda.ended || report_ended(server);
 }

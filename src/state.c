@@ -33,6 +33,7 @@ void state_release(struct state *state)
 {
 	state_clear_effects(state);
 	ghosts_clear(&state->ghosts);
+	free(state->effects);
 	history_release(&state->history);
 	free(state->folds);
 	free(state->log_text);
@@ -63,7 +64,12 @@ void state_say(struct state *state, enum message_kind kind, int64_t now, const c
 
 struct effect *state_effect(struct state *state, enum effect_kind kind, const char *text)
 {
-	ensure(state->effect_count < EFFECTS_MAX);
+	if (state->effect_count == state->effect_capacity) {
+		state->effect_capacity = state->effect_capacity ? state->effect_capacity * 2 : 8;
+		state->effects = realloc(state->effects, state->effect_capacity * sizeof *state->effects);
+		if (!state->effects)
+			err_die("out of memory");
+	}
 	struct effect *effect = &state->effects[state->effect_count++];
 	*effect = (struct effect){ .kind = kind, .text = text ? strdup(text) : NULL };
 	if (text && !effect->text)
@@ -189,7 +195,7 @@ void state_show_log(struct state *state, const char *text)
 
 bool state_takes_keys(const struct state *state)
 {
-	return state->pasting || state->copy_pending || question_is_open(&state->question) ||
+	return state->pasting || state->copy_pending || state->choice.open || question_is_open(&state->question) ||
 	       state->prompt.kind != PROMPT_NONE || state->menu.kind != MENU_NONE;
 }
 
@@ -208,20 +214,39 @@ bool state_tick(struct state *state, int64_t now)
 	return changed || state->question.stage != before;
 }
 
-void state_scrolled(struct state *state, uint32_t last_top)
+void state_scrolled(struct state *state, uint32_t last_top, uint32_t question_last_top)
 {
+	if (state->question.top > question_last_top)
+		state->question.top = question_last_top;
 	uint32_t *top = state->help ? &state->help_top : state->log_text ? &state->log_top : &state->details_top;
 	if (*top > last_top)
 		*top = last_top;
 }
 
-void state_take_signal(struct state *state, const struct signal_news *news, int64_t now)
+static void say_volley(struct state *state, int64_t now)
+{
+	bool well = volley_went_well(&state->volley) && !state->volley.unlogged;
+	struct strbuf text = STRBUF_INIT;
+	volley_describe(&state->volley, state->ascii, &text);
+	state_say(state, well ? MESSAGE_NEWS : MESSAGE_ERROR, now, "%s", text.text);
+	strbuf_release(&text);
+}
+
+static void say_outcome(struct state *state, const struct signal_news *news, int64_t now)
 {
 	bool error = news->unlogged || outcome_is_bad(news->outcome);
 	struct strbuf text = STRBUF_INIT;
 	outcome_add(news, state->ascii, &text);
 	state_say(state, error ? MESSAGE_ERROR : MESSAGE_NEWS, now, "%s", text.text);
 	strbuf_release(&text);
+}
+
+void state_take_signal(struct state *state, const struct signal_news *news, int64_t now)
+{
+	if (volley_take(&state->volley, news))
+		say_volley(state, now);
+	else
+		say_outcome(state, news, now);
 	history_note_signal(&state->history, news, now, state->ascii);
 }
 

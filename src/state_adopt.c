@@ -288,8 +288,12 @@ static void state_forget_server(struct state *state, int64_t now)
 	state->way_back.key = ROW_KEY_NONE;
 	state->past = (struct past){ .slices = { { .known = false } } };
 	state->last_block = (struct last_block){ .ended = WHEN_NONE };
+	bool tagged = state->tags.count > 0;
+	state->tags.count = 0;
+	state->choice.open = false;
 	state_say(state, MESSAGE_NEWS, now,
-		  "this is another server, or it was restarted: folds and cursor were dropped");
+		  "this is another server, or it was restarted: folds%s and cursor were dropped",
+		  tagged ? ", tags" : "");
 }
 
 void state_adopt(struct state *state, const struct scene *old, const struct frame *frame, int64_t now)
@@ -299,6 +303,7 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 		state_forget_server(state, now);
 	else if (old)
 		state_note_changes(state, old, frame, now);
+	state_note_tags(state, frame, now);
 	history_note_frame(&state->history, old ? old->frame : NULL, frame, state->status.interval);
 	ghosts_sweep(&state->ghosts, state_held_key(state), now);
 	ghosts_sort(&state->ghosts);

@@ -401,6 +401,12 @@ static void act_on_session(struct state *state, const struct scene *scene, enum 
 	case ACTION_TERMINATE:
 		state_ask(state, scene, SIGNAL_TERMINATE, now);
 		break;
+	case ACTION_TAG:
+		state_tag(state, scene, now);
+		break;
+	case ACTION_UNTAG_ALL:
+		state_untag_all(state, now);
+		break;
 	case ACTION_NAMES:
 		state_look_up(state, scene, now);
 		break;
@@ -490,6 +496,8 @@ static void take_key(struct state *state, const struct scene *scene, const struc
 		state->leave_anyway = false;
 	if (state->copy_pending) {
 		copy_key(state, scene, input->key, now);
+	} else if (state->choice.open) {
+		state_choice_key(state, scene, input->key, action, now);
 	} else if (state->menu.kind != MENU_NONE) {
 		state_menu_key(state, input->key);
 	} else {
@@ -503,7 +511,7 @@ static void begin_paste(struct state *state, int64_t now)
 {
 	state->pasting = true;
 	state->paste_until = now + PASTE_PAUSE;
-	state->copy_pending = false;
+	state->copy_pending = state->choice.open = false;
 	if (state->prompt.kind == PROMPT_UNMASK) {
 		prompt_close(&state->prompt);
 		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: masked as before");

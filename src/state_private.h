@@ -41,7 +41,20 @@ enum { STATE_FEW_SLOTS = 3 }; /* too few to take one, or to be sure of getting b
 /* state_signal.c: asking, and what is answered. */
 /* Keys that were meant for a question go nowhere for a while. */
 void state_swallow(struct state *state, int64_t now);
+/* The session under the cursor, or why there is none. */
+bool state_pick_session(const struct state *state, const struct scene *scene, uint32_t *session, struct err *err);
 void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
+void state_ask_one(struct state *state, const struct scene *scene, uint32_t session, enum signal_verb verb,
+		   int64_t now);
+void state_ask_tagged(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
+
+/* state_tags.c */
+void state_tag(struct state *state, const struct scene *scene, int64_t now);
+void state_untag_all(struct state *state, int64_t now);
+/* Takes back the tags of those who have ended, and says so. */
+void state_note_tags(struct state *state, const struct frame *frame, int64_t now);
+void state_open_choice(struct state *state, const struct session *cursor, enum signal_verb verb);
+void state_choice_key(struct state *state, const struct scene *scene, uint32_t key, enum action action, int64_t now);
 
 #endif

@@ -51,8 +51,7 @@ static bool refuse_tree_line(const struct scene *scene, uint32_t at, struct err 
 	return refuse_prepared(scene, item->node, err);
 }
 
-/* The session that is meant, or why there is none. */
-static bool pick_target(const struct state *state, const struct scene *scene, uint32_t *session, struct err *err)
+bool state_pick_session(const struct state *state, const struct scene *scene, uint32_t *session, struct err *err)
 {
 	if (scene->cursor == SNAPSHOT_NO_INDEX)
 		return err_set(err, "no session is selected");
@@ -88,7 +87,7 @@ static bool may_ask(const struct state *state, struct err *err)
 static void want_answer(struct state *state)
 {
 	char pid[16];
-	snprintf(pid, sizeof pid, "%d", (int)state->question.target.pid);
+	snprintf(pid, sizeof pid, "%d", (int)state->question.targets[0].id.pid);
 	question_want(&state->question, state->confirms_by_pid ? pid : state->unlogged ? "yes" : "", state->unlogged);
 }
 
@@ -101,37 +100,93 @@ void state_take_log(struct state *state, const char *why)
 	want_answer(state);
 }
 
-void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
+/* It is open, and on a frame read after the key. */
+static void begin_question(struct state *state, int64_t now)
 {
-	struct err err;
-	uint32_t session = SNAPSHOT_NO_INDEX;
-	bool frozen = state->frozen;
-	if (!may_ask(state, &err) || !pick_target(state, scene, &session, &err) ||
-	    !question_open(&state->question, verb, scene->frame, session, frozen, now, &err)) {
-		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
-		return;
-	}
 	want_answer(state);
 	state_effect(state, EFFECT_PROBE_LOG, NULL);
 	state->message.kind = MESSAGE_NONE;
 	state->lists[state->view].touched = true;
-	if (frozen) {
+	if (state->question.stage == QUESTION_WANTED) {
 		state->frozen = false;
 		state_effect(state, EFFECT_COMMAND, NULL)->command.kind = COMMAND_THAW;
 		state_say(state, MESSAGE_NEWS, now, "was frozen: reading again first");
 	}
 }
 
-static void send_signal(struct state *state, const struct frame *frame, int64_t now)
+void state_ask_one(struct state *state, const struct scene *scene, uint32_t session, enum signal_verb verb, int64_t now)
+{
+	struct err err;
+	if (may_ask(state, &err) &&
+	    question_open(&state->question, verb, scene->frame, session, state->frozen, now, &err))
+		begin_question(state, now);
+	else
+		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
+}
+
+void state_ask_tagged(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
+{
+	struct err err;
+	if (may_ask(state, &err) &&
+	    question_open_tagged(&state->question, verb, scene->frame, &state->tags, state->frozen, now, &err))
+		begin_question(state, now);
+	else
+		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
+}
+
+void state_ask(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now)
+{
+	struct err err;
+	uint32_t session = scene_cursor_session(scene);
+	const struct session *cursor = session == SNAPSHOT_NO_INDEX ? NULL : &scene->frame->snapshot->sessions[session];
+	bool ready = may_ask(state, &err);
+	if (ready && state->tags.count > 0 && cursor && !tags_have(&state->tags, cursor->id))
+		state_open_choice(state, cursor, verb);
+	else if (ready && state->tags.count > 0)
+		state_ask_tagged(state, scene, verb, now);
+	else if (ready && state_pick_session(state, scene, &session, &err))
+		state_ask_one(state, scene, session, verb, now);
+	else
+		state_say(state, MESSAGE_ERROR, now, "%s", err.text);
+}
+
+static void send_signal(struct state *state, uint32_t target, const struct frame *frame, int64_t now)
+{
+	struct effect *effect = state_effect(state, EFFECT_COMMAND, NULL);
+	effect->command.kind = COMMAND_SIGNAL;
+	effect->command.signal = question_request(&state->question, target, frame, now);
+	effect->command.signal.serial = ++state->signal_serial;
+}
+
+/* Those who have ended or moved on since they were asked about are left out, and told of with the others. */
+static void send_volley(struct state *state, const struct frame *frame, int64_t now)
+{
+	const struct question *question = &state->question;
+	struct err why;
+	volley_begin(&state->volley, question->verb, state->signal_serial + 1);
+	for (uint32_t i = 0; i < question->target_count; i++) {
+		const struct question_target *target = &question->targets[i];
+		if (target->part == QUESTION_MEANT) {
+			volley_add(&state->volley, target->id);
+			send_signal(state, i, frame, now);
+			continue;
+		}
+		question_explain(question, target, frame, &why);
+		volley_leave_out(&state->volley, target->id, why.text);
+		state->signal_serial++;
+	}
+}
+
+static void send_signals(struct state *state, const struct frame *frame, int64_t now)
 {
 	if (state->status.state != SOURCE_LIVE) {
 		state_say(state, MESSAGE_ERROR, now, "not connected: nothing sent");
 		return;
 	}
-	struct effect *effect = state_effect(state, EFFECT_COMMAND, NULL);
-	effect->command.kind = COMMAND_SIGNAL;
-	effect->command.signal = question_request(&state->question, frame, now);
-	effect->command.signal.serial = ++state->signal_serial;
+	if (state->question.of_tags)
+		send_volley(state, frame, now);
+	else
+		send_signal(state, 0, frame, now);
 	state_say(state, MESSAGE_NEWS, now, "sending %s to %s",
 		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
 }
@@ -150,8 +205,36 @@ void state_close_question(struct state *state, int64_t now, const char *reason)
 	state_swallow(state, now);
 }
 
+/* The list of those tagged; its keys are no answer. */
+static bool scroll_targets(struct state *state, uint32_t key)
+{
+	struct question *question = &state->question;
+	uint32_t page = state->height > QUESTION_MIN_HEIGHT ? (uint32_t)state->height / 2 : 2;
+	if (!question->of_tags)
+		return false;
+	switch (key) {
+	case INPUT_UP:
+		question->top -= question->top > 0;
+		return true;
+	case INPUT_PAGE_UP:
+		question->top -= question->top < page ? question->top : page;
+		return true;
+	case INPUT_DOWN:
+		question->top++; /* the view clamps it */
+		return true;
+	case INPUT_PAGE_DOWN:
+		question->top += page;
+		return true;
+	default:
+		return false;
+	}
+}
+
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
 {
+	if (scroll_targets(state, input->key))
+		return;
+	const char *it_is = state->question.asked == 1 ? "it is" : "they are";
 	switch (question_key(&state->question, input)) {
 	case QUESTION_EARLY:
 		state_say(state, MESSAGE_ERROR, now, "typed before the question: %s again",
@@ -160,15 +243,15 @@ void state_question_input(struct state *state, const struct scene *scene, const 
 	case QUESTION_TYPING:
 		break;
 	case QUESTION_WRONG:
-		state_say(state, MESSAGE_ERROR, now, "that was not %s: left %s as it is", state->question.answer,
-			  state->question.label);
+		state_say(state, MESSAGE_ERROR, now, "that was not %s: left %s as %s", state->question.answer,
+			  state->question.label, it_is);
 		break;
 	case QUESTION_YES:
-		send_signal(state, scene->frame, now);
+		send_signals(state, scene->frame, now);
 		state->answered_until = now + SWALLOW_TIME;
 		break;
 	case QUESTION_NO:
-		state_say(state, MESSAGE_NEWS, now, "left %s as it is", state->question.label);
+		state_say(state, MESSAGE_NEWS, now, "left %s as %s", state->question.label, it_is);
 		break;
 	case QUESTION_PILE:
 		state_say(state, MESSAGE_ERROR, now, "%s came at once: nothing sent",

@@ -36,16 +36,23 @@ static void add_command(const struct graph *graph, uint32_t node, struct strbuf 
 			strbuf_printf(out, " %s", commands[i]);
 }
 
+/* The first `most` of `count` nodes. */
+static void add_nodes(const struct graph *graph, const uint32_t *nodes, uint32_t count, uint32_t most,
+		      struct strbuf *out)
+{
+	for (uint32_t i = 0; i < count && i < most; i++) {
+		strbuf_add_string(out, i ? ", " : "");
+		add_pid(graph, nodes[i], out);
+	}
+	if (count > most)
+		strbuf_printf(out, " and %" PRIu32 " more", count - most);
+}
+
 static void add_freed(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t most,
 		      struct strbuf *out)
 {
 	uint32_t freed[NAMED_MOST], count = whatif_freed(whatif, node, verb, freed, most);
-	for (uint32_t i = 0; i < count && i < most; i++) {
-		strbuf_add_string(out, i ? ", " : "");
-		add_pid(whatif->graph, freed[i], out);
-	}
-	if (count > most)
-		strbuf_printf(out, " and %" PRIu32 " more", count - most);
+	add_nodes(whatif->graph, freed, count, most, out);
 }
 
 /* What makes the count uncertain, the first of several. */
@@ -182,6 +189,28 @@ void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_ver
 	if (is_known(forecast.in_turn))
 		add_in_turn(whatif, node, forecast.in_turn, out);
 	add_places_after(whatif, node, "  ", ".", out);
+}
+
+void whatif_describe_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+			 bool compact, struct strbuf *out)
+{
+	uint32_t freed[NAMED_MOST];
+	struct whatif_forecast forecast = whatif_forecast_set(whatif, nodes, count, verb, freed, NAMED_MOST);
+	const char *about = forecast.doubts && forecast.freed ? "about " : "";
+	if (forecast.freed == 0)
+		strbuf_add_string(out, "Frees nobody");
+	else if (compact)
+		strbuf_printf(out, "Frees %s%" PRIu32 " now", about, forecast.freed);
+	else
+		strbuf_printf(out, "Frees %s%" PRIu32 " now, all together: ", about, forecast.freed);
+	if (!compact)
+		add_nodes(whatif->graph, freed, forecast.freed, NAMED_MOST, out);
+	if (!compact && forecast.doubts)
+		strbuf_printf(out, " (%s)", doubt_words(forecast.doubts));
+	strbuf_add_char(out, '.');
+	if (!compact && forecast.moved > 0)
+		strbuf_printf(out, "  %" PRIu32 " only move%s up behind a row's owner.", forecast.moved,
+			      forecast.moved == 1 ? "s" : "");
 }
 
 void whatif_describe_counts(const struct whatif_forecast *forecast, struct strbuf *out)

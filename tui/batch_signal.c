@@ -132,7 +132,7 @@ static void add_age(struct strbuf *out, const char *before, int64_t age)
 static void describe(const struct batch *batch, const struct errand *errand, struct strbuf *out)
 {
 	const struct snapshot *snapshot = batch->frame->snapshot;
-	const struct session *session = &snapshot->sessions[snapshot_find(snapshot, errand->question.target)];
+	const struct session *session = &snapshot->sessions[snapshot_find(snapshot, errand->question.targets[0].id)];
 	struct strbuf line = STRBUF_INIT;
 	char clock[WHEN_TEXT_SIZE];
 	strbuf_printf(&line, "%s %s (%s@%s, %s): %s", errand->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE",
@@ -162,7 +162,7 @@ static void wanted_answer(const struct batch *batch, char answer[static ANSWER_S
 	if (batch->open > 1)
 		snprintf(answer, ANSWER_SIZE, "%u", (unsigned)batch->open);
 	else if (batch->options->typed_confirmation)
-		snprintf(answer, ANSWER_SIZE, "%d", (int)first_open(batch)->question.target.pid);
+		snprintf(answer, ANSWER_SIZE, "%d", (int)first_open(batch)->question.targets[0].id.pid);
 	else
 		snprintf(answer, ANSWER_SIZE, batch->unlogged ? "yes" : "y");
 }
@@ -231,7 +231,7 @@ static void send_all(struct batch *batch)
 		struct errand *errand = &batch->errands[i];
 		if (errand->over)
 			continue;
-		struct signal_request request = question_request(&errand->question, batch->frame, now);
+		struct signal_request request = question_request(&errand->question, 0, batch->frame, now);
 		request.serial = i;
 		request.unlogged = batch->unlogged;
 		request.watch = batch->options->wait;
@@ -279,7 +279,7 @@ static void give_up(struct batch *batch)
 		struct errand *errand = &batch->errands[i];
 		if (errand->over)
 			continue;
-		struct signal_news news = { .request = question_request(&errand->question, batch->frame, 0),
+		struct signal_news news = { .request = question_request(&errand->question, 0, batch->frame, 0),
 					    .outcome = SIGNAL_UNKNOWN,
 					    .elapsed = WHEN_NONE,
 					    .waiting_before = -1,

@@ -260,7 +260,7 @@ void desk_draw(struct desk *desk, int64_t now)
 		state_close_question(&desk->state, now, no_room);
 		drawn = view_draw(&desk->canvas, &desk->state, desk->scene, now);
 	}
-	state_scrolled(&desk->state, drawn.last_top);
+	state_scrolled(&desk->state, drawn.last_top, drawn.question_last_top);
 	desk->changed = false;
 }
 

@@ -59,6 +59,8 @@ static const struct binding bindings[] = {
 	{ 'C', ACTION_CANCEL, NULL },
 	{ 'K', ACTION_TERMINATE, NULL },
 	{ INPUT_F1 + 8, ACTION_TERMINATE, "F9" },
+	{ ' ', ACTION_TAG, "Space" },
+	{ 'U', ACTION_UNTAG_ALL, NULL },
 	{ 'Z', ACTION_FREEZE, NULL },
 	{ 'p', ACTION_FREEZE, NULL },
 	{ 'd', ACTION_INTERVAL, NULL },

@@ -25,6 +25,7 @@ enum style {
 	STYLE_HOLDS, /* a root's */
 	STYLE_DEADLOCK,
 	STYLE_MATCH, /* what a search found */
+	STYLE_TAGGED, /* the tags' mark and their count */
 	STYLE_QUESTION,
 	STYLE_QUESTION_VERB,
 	STYLE_MESSAGE,

@@ -1,17 +1,18 @@
 #include "view.h"
 
 /* Puts the question under its row; false: it does not fit whole. */
-static bool draw_list_with_question(struct canvas *canvas, const struct view_context *context)
+static bool draw_list_with_question(struct canvas *canvas, const struct view_context *context, struct view_drawn *drawn)
 {
 	const struct layout *layout = &context->layout;
 	const struct scene *scene = context->scene;
-	int height = view_question_height(context, canvas->width);
 	int y = layout->list_y, room = layout->list_height;
+	int height = view_question_height(context, canvas->width, room - 1);
 	uint32_t top = scene->top;
 	if (height + 1 > room) {
 		/* A small screen: the question may have all but the first line and the last. */
 		y = 1;
 		room = layout->foot_y - 1;
+		height = view_question_height(context, canvas->width, room - 1);
 	}
 	if (height + 1 > room)
 		return false;
@@ -24,20 +25,21 @@ static bool draw_list_with_question(struct canvas *canvas, const struct view_con
 		canvas_fill(canvas, line, 0, -1, STYLE_NORMAL);
 	int above = (int)(at - top) + 1;
 	view_draw_list(canvas, context, y, above, top);
-	view_draw_question(canvas, context, y + above);
+	drawn->question_last_top = view_draw_question(canvas, context, y + above, height);
 	if (room > above + height)
 		view_draw_list(canvas, context, y + above + height, room - above - height, at + 1);
 	return true;
 }
 
-static bool draw_details_with_question(struct canvas *canvas, const struct view_context *context, uint32_t *last_top)
+static bool draw_details_with_question(struct canvas *canvas, const struct view_context *context,
+				       struct view_drawn *drawn)
 {
-	int height = view_question_height(context, canvas->width);
+	int height = view_question_height(context, canvas->width, context->layout.foot_y - 2);
 	int top = context->layout.foot_y - height;
 	if (top < 2)
 		return false;
-	*last_top = view_draw_details(canvas, context, top);
-	view_draw_question(canvas, context, top);
+	drawn->last_top = view_draw_details(canvas, context, top);
+	drawn->question_last_top = view_draw_question(canvas, context, top, height);
 	return true;
 }
 
@@ -81,12 +83,12 @@ static void draw_empty(struct canvas *canvas, const struct view_context *context
 					: "There is nothing to show.");
 }
 
-static bool draw_list(struct canvas *canvas, const struct view_context *context)
+static bool draw_list(struct canvas *canvas, const struct view_context *context, struct view_drawn *drawn)
 {
 	const struct layout *layout = &context->layout;
 	view_draw_titles(canvas, context);
 	if (context->state->question.stage > QUESTION_WANTED)
-		return draw_list_with_question(canvas, context);
+		return draw_list_with_question(canvas, context, drawn);
 	view_draw_list(canvas, context, layout->list_y, layout->list_height, context->scene->top);
 	draw_empty(canvas, context);
 	draw_query(canvas, context);
@@ -98,7 +100,7 @@ static void draw_body(struct canvas *canvas, const struct view_context *context,
 	const struct state *state = context->state;
 	bool asking = state->question.stage > QUESTION_WANTED;
 	if (state->details && asking)
-		drawn->question_fits = draw_details_with_question(canvas, context, &drawn->last_top);
+		drawn->question_fits = draw_details_with_question(canvas, context, drawn);
 	else if (state->details)
 		drawn->last_top = view_draw_details(canvas, context, context->layout.foot_y);
 	else if (state->view == VIEW_EVENTS)
@@ -106,7 +108,7 @@ static void draw_body(struct canvas *canvas, const struct view_context *context,
 	else if (context->scene->nobody_waits && !asking)
 		view_draw_quiet(canvas, context);
 	else
-		drawn->question_fits = draw_list(canvas, context);
+		drawn->question_fits = draw_list(canvas, context, drawn);
 }
 
 struct view_drawn view_draw(struct canvas *canvas, const struct state *state, const struct scene *scene, int64_t now)

@@ -19,6 +19,7 @@ struct view_context {
 struct view_drawn {
 	bool question_fits; /* false: one is open and must be closed, since nobody may be asked what they cannot read */
 	uint32_t last_top; /* the last line that help or details can be scrolled to */
+	uint32_t question_last_top; /* likewise the list of a question about tagged ones */
 };
 
 /* Draws the whole screen; the canvas has the state's size. */
@@ -40,9 +41,16 @@ uint32_t view_draw_log(struct canvas *canvas, const struct view_context *context
 void view_draw_menu(struct canvas *canvas, const struct view_context *context);
 void view_draw_foot(struct canvas *canvas, const struct view_context *context);
 
-/* The question's lines at this width: how many, and drawn from y on (height as counted). */
-int view_question_height(const struct view_context *context, int width);
-void view_draw_question(struct canvas *canvas, const struct view_context *context, int y);
+/*
+ * The question's lines at this width: how many, where there is room for so many, and drawn from y on. More than `room`:
+ * it does not fit. Only the list of those tagged is shortened, and scrolls; drawing says how far.
+ */
+int view_question_height(const struct view_context *context, int width, int room);
+uint32_t view_draw_question(struct canvas *canvas, const struct view_context *context, int y, int height);
+
+/* That list in lines of the question. */
+int view_targets_height(const struct question *question, int room);
+uint32_t view_draw_targets(struct canvas *canvas, const struct view_context *context, int y, int height);
 
 /* A piece of a line; pieces with the highest rank go first when the line is too narrow. */
 struct segment {

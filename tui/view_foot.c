@@ -30,6 +30,10 @@ static void put_hints(struct canvas *canvas, int y, const struct hint *hints, si
 static void name_verb(const struct view_context *context, enum signal_verb verb, char *text, size_t size)
 {
 	const char *word = verb == SIGNAL_CANCEL ? "cancel" : "terminate";
+	if (context->state->tags.count > 0) {
+		snprintf(text, size, "%s the %u tagged", word, (unsigned)context->state->tags.count);
+		return;
+	}
 	uint32_t session = context->scene ? scene_cursor_session(context->scene) : SNAPSHOT_NO_INDEX;
 	const struct frame *frame = context->scene ? context->scene->frame : NULL;
 	uint32_t node = session == SNAPSHOT_NO_INDEX ? GRAPH_NONE : frame->graph->session_node[session];
@@ -61,7 +65,7 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 	static const struct hint details[] = { { "Esc", "back" }, { "Up Down", "scroll" }, { "y", "copy" } };
 	static const struct hint help[] = { { "Esc", "back" }, { "Up Down", "scroll" } };
 	const struct state *state = context->state;
-	struct hint all[10];
+	struct hint all[12];
 	char cancel[48], terminate[48];
 	size_t count = 0;
 	if (state->help || state->log_text) {
@@ -74,12 +78,16 @@ static void draw_hints(struct canvas *canvas, const struct view_context *context
 		all[count++] = (struct hint){ "C", cancel };
 		all[count++] = (struct hint){ "K", terminate };
 	}
+	if (state->tags.count > 0)
+		all[count++] = (struct hint){ "U", "untag all" };
 	if (state->details) {
 		memcpy(all + count, details, sizeof details);
 		count += sizeof details / sizeof details[0];
 	} else {
 		memcpy(all + count, by_view[state->view], sizeof list);
 		count += sizeof list / sizeof list[0];
+		if (!state->read_only && state->view != VIEW_EVENTS)
+			all[count++] = (struct hint){ "Space", "tag" };
 	}
 	put_hints(canvas, y, all, count);
 }
@@ -140,15 +148,34 @@ static void draw_message(struct canvas *canvas, const struct message *message, i
 	draw_overlay(canvas, message->kind == MESSAGE_ERROR ? STYLE_ERROR : STYLE_MESSAGE, y, message->text);
 }
 
+/* Beside the tagged ones: "TERMINATE?  K = the 3 tagged   . = only 8020 worker-2   else: none". */
+static void draw_choice(struct canvas *canvas, const struct state *state, int y)
+{
+	const struct choice *choice = &state->choice;
+	bool cancels = choice->verb == SIGNAL_CANCEL;
+	struct strbuf text = STRBUF_INIT;
+	strbuf_printf(&text, "%s?  %s = the %u tagged   . = only %s   else: none", cancels ? "CANCEL" : "TERMINATE",
+		      cancels ? "C" : "K", (unsigned)state->tags.count, choice->label);
+	if (text_width(canvas->charset, text.text) > canvas->width - 2) {
+		strbuf_reset(&text);
+		strbuf_printf(&text, "%s = the %u tagged  . = only %d", cancels ? "C" : "K",
+			      (unsigned)state->tags.count, (int)choice->cursor.pid);
+	}
+	canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE, text.text);
+	strbuf_release(&text);
+}
+
 /* The last line while a key or a text is awaited; false: none is. */
 static bool draw_awaited(struct canvas *canvas, const struct state *state, int y)
 {
-	if (state->prompt.kind != PROMPT_NONE)
+	if (state->choice.open)
+		draw_choice(canvas, state, y);
+	else if (state->prompt.kind != PROMPT_NONE)
 		draw_prompt(canvas, &state->prompt, y);
 	else if (state->copy_pending)
 		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
 			       "copy: q query  p pid  s the SQL that ends it  t the tree");
-	return state->prompt.kind != PROMPT_NONE || state->copy_pending;
+	return state->choice.open || state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 
 /* What comes while a person types is said above what is typed. */

@@ -354,6 +354,9 @@ static void add_counts(const struct view_context *context, struct segment *segme
 		snprintf(text + used, sizeof text - (size_t)used, "  longest %s",
 			 totals->longest_wait == WHEN_NONE ? "?" : when_format_age(totals->longest_wait, when));
 	add(segments, count, totals->waiting ? STYLE_HEADER_STRONG : STYLE_HEADER, 0, false, text);
+	snprintf(text, sizeof text, " TAGGED %u ", (unsigned)context->state->tags.count);
+	if (context->state->tags.count > 0)
+		add(segments, count, STYLE_TAGGED, 0, false, text);
 	spark_text(context, text, sizeof text);
 	add(segments, count, STYLE_HEADER, 6, false, text);
 	/* Of other roles' sessions only those count that it sees. */
@@ -433,7 +436,7 @@ static void draw_advice(struct canvas *canvas, const struct view_context *contex
 
 void view_draw_header(struct canvas *canvas, const struct view_context *context)
 {
-	struct segment segments[12];
+	struct segment segments[13];
 	int count = 0;
 	draw_banner(canvas, context);
 	draw_first_line(canvas, context);

@@ -72,6 +72,7 @@ static void help_add_signs(struct help *help, bool ascii)
 		{ "~31", "~31", "frees about so many; the question says why" },
 		{ "…12", "...12", "12 levels deep" },
 		{ "×300", "x300", "300 alike, folded into one line" },
+		{ "*", "*", "tagged: C and K mean it" },
 		{ "?", "?", "this role may not see it" },
 	};
 	help_add(help, STYLE_STRONG, "Signs", "");

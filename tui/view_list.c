@@ -270,6 +270,23 @@ static void draw_ghost(struct canvas *canvas, const struct view_context *context
 	strbuf_release(&text);
 }
 
+static bool is_tagged(const struct view_context *context, uint32_t line)
+{
+	const struct tags *tags = &context->state->tags;
+	uint32_t session = tags->count > 0 ? scene_session_at(context->scene, line) : SNAPSHOT_NO_INDEX;
+	return session != SNAPSHOT_NO_INDEX && tags_have(tags, context->scene->frame->snapshot->sessions[session].id);
+}
+
+/* In the first column: what a search found, and what is tagged; the tag is what one must see. */
+static void draw_marks(struct canvas *canvas, const struct view_context *context, int y, uint32_t line)
+{
+	bool found = scene_line_is_found(context->scene, line), tagged = is_tagged(context, line);
+	if (found)
+		canvas_fill(canvas, y, 0, 1, STYLE_MATCH);
+	if (found || tagged)
+		canvas_put(canvas, y, 0, 1, found ? STYLE_MATCH : STYLE_TAGGED, tagged ? "*" : "/");
+}
+
 static void draw_line(struct canvas *canvas, const struct view_context *context, int y, uint32_t index,
 		      const bool *goes_on)
 {
@@ -284,10 +301,7 @@ static void draw_line(struct canvas *canvas, const struct view_context *context,
 		/* In the tree view its place is that of a root. */
 		draw_row(canvas, context, y, &row, context->state->view == VIEW_TREE ? "  " : "", false);
 	}
-	if (scene_line_is_found(scene, index)) {
-		canvas_fill(canvas, y, 0, 1, STYLE_MATCH);
-		canvas_put(canvas, y, 0, 1, STYLE_MATCH, "/");
-	}
+	draw_marks(canvas, context, y, index);
 }
 
 /* Which ancestors of a line have siblings further down: what the bars to its left show. */

@@ -2,6 +2,7 @@
 
 #include "pglocktop/consequence.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,6 +106,9 @@ static void add_entry(const struct question *question, bool compact, struct strb
 		strbuf_add_string(out, compact ? "Reason, then Enter: " : "Reason for the audit log, then Enter: ");
 	else if (compact)
 		strbuf_printf(out, "Type %s and Enter: ", question->answer);
+	else if (question->asked > 1)
+		strbuf_printf(out, "Type %s and Enter to %s, anything else to leave them: ", question->answer,
+			      question->verb == SIGNAL_CANCEL ? "cancel their queries" : "terminate them");
 	else
 		strbuf_printf(out, "Type %s and Enter to %s, anything else to leave it: ", question->answer,
 			      question->verb == SIGNAL_CANCEL ? "cancel its query" : "terminate it");
@@ -118,9 +122,10 @@ static void add_answer(const struct question *question, int width, struct strbuf
 		add_entry(question, width < COMPACT_WIDTH, out);
 	else if (width < COMPACT_WIDTH)
 		strbuf_printf(out, "y = %s %d, else: leave it",
-			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate", (int)question->target.pid);
+			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate",
+			      (int)question->targets[0].id.pid);
 	else
-		strbuf_printf(out, "y = %s %d     %sany other key = leave it", verb, (int)question->target.pid,
+		strbuf_printf(out, "y = %s %d     %sany other key = leave it", verb, (int)question->targets[0].id.pid,
 			      width < ROOMY_WIDTH ? "" : "r = give a reason     ");
 }
 
@@ -129,30 +134,71 @@ static void add_unlogged(const struct state *state, struct strbuf *out)
 	strbuf_printf(out, "There will be no trace of it in the audit log: %s.", state->unlogged_why);
 }
 
+/* One session: who it is, what it does, what it would free. */
+static void add_one(const struct view_context *context, bool compact, bool stale, struct paragraphs *paragraphs)
+{
+	const struct question *question = &context->state->question;
+	uint32_t index = snapshot_find(context->scene->frame->snapshot, question->targets[0].id);
+	strbuf_printf(next_paragraph(paragraphs), compact ? "%s%s %.24s" : "%s%s %s",
+		      question->unlogged ? UNLOGGED : "", verb_word(question), question->label);
+	if (index != SNAPSHOT_NO_INDEX)
+		add_target(context, index, compact, stale || question->unlogged, paragraphs);
+	else
+		strbuf_add_char(&paragraphs->text[0], '?');
+}
+
+static void add_set_forecast(const struct view_context *context, bool compact, struct strbuf *out)
+{
+	const struct question *question = &context->state->question;
+	const struct frame *frame = context->scene->frame;
+	struct arena scratch = ARENA_INIT;
+	uint32_t *nodes = arena_array(&scratch, question->target_count, sizeof *nodes), count = 0;
+	for (uint32_t i = 0; i < question->target_count; i++) {
+		uint32_t session = snapshot_find(frame->snapshot, question->targets[i].id);
+		uint32_t node = session == SNAPSHOT_NO_INDEX ? GRAPH_NONE : frame->graph->session_node[session];
+		if (question->targets[i].part == QUESTION_MEANT && node != GRAPH_NONE)
+			nodes[count++] = node;
+	}
+	whatif_describe_set(frame->whatif, nodes, count, question->verb, compact, out);
+	arena_release(&scratch);
+}
+
+/* Those tagged: how many, and what they free together; the list says who. */
+static void add_tagged(const struct view_context *context, bool compact, struct paragraphs *paragraphs)
+{
+	const struct question *question = &context->state->question;
+	uint32_t left_out = question->target_count - question_count_meant(question);
+	struct strbuf *line = next_paragraph(paragraphs);
+	strbuf_printf(line, "%s%s %s?", question->unlogged ? UNLOGGED : "", verb_word(question), question->label);
+	if (left_out > 0)
+		strbuf_printf(line, compact ? " %" PRIu32 " out" : "  Left out: %" PRIu32 ".", left_out);
+	line = next_paragraph(paragraphs);
+	add_set_forecast(context, compact, line);
+	if (compact)
+		return;
+	strbuf_add_string(line, question->verb == SIGNAL_CANCEL
+					? "  Their statements fail, their transactions are rolled back."
+					: "  Their transactions are rolled back, their clients are disconnected.");
+}
+
 static void make_paragraphs(const struct view_context *context, int width, struct paragraphs *paragraphs)
 {
 	const struct question *question = &context->state->question;
 	const struct frame *frame = context->scene->frame;
-	uint32_t index = snapshot_find(frame->snapshot, question->target);
 	bool compact = width < COMPACT_WIDTH, stale = state_is_stale(context->state, frame, context->now);
 	for (int i = 0; i < MOST_PARAGRAPHS; i++)
 		paragraphs->text[i] = (struct strbuf)STRBUF_INIT;
 	paragraphs->count = 0;
-	struct strbuf *line = next_paragraph(paragraphs);
-	strbuf_printf(line, compact ? "%s%s %.24s" : "%s%s %s", question->unlogged ? UNLOGGED : "", verb_word(question),
-		      question->label);
-	if (index != SNAPSHOT_NO_INDEX)
-		add_target(context, index, compact, stale || question->unlogged, paragraphs);
+	if (question->of_tags)
+		add_tagged(context, compact, paragraphs);
 	else
-		strbuf_add_char(line, '?');
-	if (stale) {
-		line = next_paragraph(paragraphs);
+		add_one(context, compact, stale, paragraphs);
+	if (stale)
 		strbuf_printf(
-			line,
+			next_paragraph(paragraphs),
 			compact ? "STALE, %d s old: the server checks."
 				: "STALE: this was so %d s ago. The server checks again, within 3 s or not at all.",
 			(int)((context->now - frame->received_at) / WHEN_SECOND));
-	}
 	if (question->unlogged && !compact)
 		add_unlogged(context->state, next_paragraph(paragraphs));
 	if (question->reason[0] && question->entry.kind != PROMPT_REASON)
@@ -165,6 +211,7 @@ struct drawing {
 	int y, count, verb_length;
 	const char *bar;
 	bool answer;
+	uint32_t last_top; /* of the list of those tagged */
 };
 
 static void draw_question_line(void *context, const char *text)
@@ -182,12 +229,19 @@ static void draw_question_line(void *context, const char *text)
 		canvas_restyle(drawing->canvas, y, 3, 1, STYLE_QUESTION_VERB);
 }
 
-static int each_line(const struct view_context *context, struct charset charset, int width, struct drawing *drawing)
+/* The last paragraph, how to answer, stands below the list of those tagged. */
+static int each_line(const struct view_context *context, struct charset charset, int width, int list_height,
+		     struct drawing *drawing)
 {
 	struct paragraphs paragraphs;
 	make_paragraphs(context, width, &paragraphs);
 	for (int i = 0; i < paragraphs.count; i++) {
 		drawing->answer = i == paragraphs.count - 1;
+		if (drawing->answer && drawing->canvas && list_height > 0)
+			drawing->last_top =
+				view_draw_targets(drawing->canvas, context, drawing->y + drawing->count, list_height);
+		if (drawing->answer)
+			drawing->count += list_height;
 		text_wrap_sentence(charset, paragraphs.text[i].text, width - 4, MOST_LINES, draw_question_line,
 				   drawing);
 		strbuf_release(&paragraphs.text[i]);
@@ -195,14 +249,21 @@ static int each_line(const struct view_context *context, struct charset charset,
 	return drawing->count;
 }
 
-int view_question_height(const struct view_context *context, int width)
+/* Without the list. */
+static int own_height(const struct view_context *context, int width)
 {
 	struct drawing drawing = { .canvas = NULL };
 	struct charset charset = { .unicode = !context->state->ascii };
-	return width > 10 ? each_line(context, charset, width, &drawing) : MOST_LINES;
+	return width > 10 ? each_line(context, charset, width, 0, &drawing) : MOST_LINES;
 }
 
-void view_draw_question(struct canvas *canvas, const struct view_context *context, int y)
+int view_question_height(const struct view_context *context, int width, int room)
+{
+	int height = own_height(context, width);
+	return height + view_targets_height(&context->state->question, room - height);
+}
+
+uint32_t view_draw_question(struct canvas *canvas, const struct view_context *context, int y, int height)
 {
 	const struct question *question = &context->state->question;
 	struct drawing drawing = { .canvas = canvas,
@@ -210,5 +271,6 @@ void view_draw_question(struct canvas *canvas, const struct view_context *contex
 				   .verb_length = (int)(strlen(verb_word(question)) +
 							(question->unlogged ? strlen(UNLOGGED) : 0)),
 				   .bar = context->state->ascii ? "|" : "┃" };
-	each_line(context, canvas->charset, canvas->width, &drawing);
+	each_line(context, canvas->charset, canvas->width, height - own_height(context, canvas->width), &drawing);
+	return drawing.last_top;
 }

@@ -3,19 +3,22 @@
  *
  *     CLOSED -> OPEN -> DRAWN -> ARMED -> CLOSED
  *
- * - The target is an identity, taken when the key was pressed; the verb never changes.
+ * - The targets are identities, taken when the key was pressed: one session, or all that are tagged. The verb never
+ *   changes, and none is added. Of those tagged who cannot be meant, or no longer, each stays listed with its reason.
  * - Only in ARMED does `y` act, and it gets there only when the terminal has answered that the question's frame is on
  *   its screen (or when 300 ms have passed on a terminal that was never seen to answer, 3 s on one that was).
  * - `y` counts only when it was typed by itself: with more input right behind it, it was pasted or piled up.
- * - Where a typed answer is wanted, exactly that and Enter acts, by the same rules.
+ * - Where a typed answer is wanted, exactly that and Enter acts, by the same rules. Of tagged ones it is their count,
+ *   as it was when the question was first shown.
  * - `r` asks for a reason, for the audit log; what was asked is then drawn and armed anew.
- * - Anything else is no. It closes by itself when its target ends, becomes another, or, for a cancel, moves on.
+ * - Anything else is no. It closes by itself when its last target ends, becomes another, or, for a cancel, moves on.
  */
 #ifndef PGLOCKTOP_QUESTION_H
 #define PGLOCKTOP_QUESTION_H
 
 #include "pglocktop/prompt.h"
 #include "pglocktop/source.h"
+#include "pglocktop/tags.h"
 
 enum question_stage {
 	QUESTION_CLOSED,
@@ -25,17 +28,34 @@ enum question_stage {
 	QUESTION_ARMED /* the person's answer is awaited */
 };
 
+/* What has become of one of those whom the question is about. */
+enum question_part {
+	QUESTION_MEANT,
+	QUESTION_REFUSED, /* it could not be asked about: question_explain says why */
+	QUESTION_ENDED,
+	QUESTION_MOVED_ON /* for a cancel: the query that was meant is over */
+};
+
+struct question_target {
+	struct identity id;
+	int64_t query_start; /* of the query that a cancel means, as it was when the question opened */
+	enum question_part part;
+};
+
 struct question {
 	enum question_stage stage;
 	enum signal_verb verb;
-	struct identity target;
-	int64_t query_start; /* of the query that a cancel means */
+	struct question_target targets[TAGS_MOST]; /* those meant at first, then those left out */
+	uint32_t target_count;
+	uint32_t asked; /* so many of them were meant when it was first shown */
+	bool of_tags; /* they are the tagged ones, however many; else it is one, and meant */
+	uint32_t top; /* of the list of targets, the first one that shows */
 	uint64_t server_epoch;
 	int64_t wanted_at; /* WANTED: when_monotonic() of the key; older frames do not count */
 	int64_t due; /* DRAWN: when_monotonic() at which it is armed without an answer */
 	unsigned answers_owed; /* by the terminal, for this question and those before it */
 	bool terminal_answers; /* it was seen to */
-	char label[96]; /* "8008 checkout", hostile */
+	char label[96]; /* "8008 checkout", "3 tagged sessions"; hostile */
 	char answer[16]; /* what must be typed; "": y is enough */
 	bool unlogged; /* it says that the audit log cannot be written */
 	bool piled; /* more was already there behind the last key of a typed answer */
@@ -55,9 +75,21 @@ struct question {
 bool question_open(struct question *question, enum signal_verb verb, const struct frame *frame, uint32_t session,
 		   bool wanted, int64_t now, struct err *err) MUST_CHECK;
 
+/* The same for those tagged; false when none of them may be asked about. */
+bool question_open_tagged(struct question *question, enum signal_verb verb, const struct frame *frame,
+			  const struct tags *tags, bool wanted, int64_t now, struct err *err) MUST_CHECK;
+
+/* How many are meant by now. */
+uint32_t question_count_meant(const struct question *question);
+
+/* Why a target is left out: "8017 has ended". */
+void question_explain(const struct question *question, const struct question_target *target, const struct frame *frame,
+		      struct err *why);
+
 /*
  * What acts: `answer` typed, or y for "". `unlogged`: the question says that the audit log cannot be written. An open
- * question that says less than that is drawn and armed anew; one that says it already stays as it is.
+ * question that says less than that is drawn and armed anew; one that says it already stays as it is. Tagged ones are
+ * answered for by their count, whatever is wanted here.
  */
 void question_want(struct question *question, const char *answer, bool unlogged);
 
@@ -89,7 +121,8 @@ bool question_check(struct question *question, const struct frame *frame, struct
 void question_close(struct question *question);
 bool question_is_open(const struct question *question);
 
-/* The request for a `y` at `now` on that frame: it expires 3 s after, by the server's clock. */
-struct signal_request question_request(const struct question *question, const struct frame *frame, int64_t now);
+/* The request about one target for a `y` at `now` on that frame: it expires 3 s after, by the server's clock. */
+struct signal_request question_request(const struct question *question, uint32_t target, const struct frame *frame,
+				       int64_t now);
 
 #endif

@@ -45,6 +45,7 @@ struct scene {
 	const bool *found; /* by snapshot session: the search found it; NULL: no search */
 	const bool *found_prepared; /* by prepared transaction */
 	uint32_t found_count;
+	const bool *matched; /* by snapshot session: the filter leaves it; NULL: no filter */
 	const bool *found_lines; /* by line of the events; NULL: no search, or another view */
 	uint32_t given_up; /* rows on which the filter's patterns ran into their limits */
 	bool nobody_waits; /* the tree has no more to show than ghosts, and nobody beside it; nor have the objects */

@@ -15,7 +15,9 @@
 #include "pglocktop/prompt.h"
 #include "pglocktop/question.h"
 #include "pglocktop/source.h"
+#include "pglocktop/tags.h"
 #include "pglocktop/totals.h"
+#include "pglocktop/volley.h"
 
 enum view { VIEW_TREE, VIEW_SESSIONS, VIEW_OBJECTS, VIEW_EVENTS, VIEW_COUNT };
 
@@ -98,7 +100,13 @@ struct effect {
 	char *text; /* of COPY, FILTER, SEARCH: owned by the state until state_clear_effects */
 };
 
-enum { EFFECTS_MAX = 8 };
+/* C or K was pressed beside the tagged ones: who is meant? */
+struct choice {
+	bool open;
+	enum signal_verb verb;
+	struct identity cursor; /* who is under the cursor */
+	char label[96]; /* "8020 worker-2", hostile */
+};
 
 struct state {
 	int width, height;
@@ -127,7 +135,10 @@ struct state {
 	bool search_jump; /* the cursor is to go to the first one found */
 	struct prompt prompt;
 	struct menu menu;
+	struct tags tags;
+	struct choice choice;
 	struct question question;
+	struct volley volley; /* the last signals to tagged ones */
 	struct message message;
 	bool frozen; /* asked for; the status follows */
 	bool pasting;
@@ -149,8 +160,8 @@ struct state {
 	char *log_text; /* the audit log's last lines, shown in the list's place; NULL: they are not */
 	uint32_t log_top;
 	uint64_t signal_serial;
-	struct effect effects[EFFECTS_MAX];
-	uint32_t effect_count;
+	struct effect *effects;
+	uint32_t effect_count, effect_capacity;
 };
 
 struct scene; /* scene.h: what is shown of a frame, made from this state */
@@ -198,8 +209,8 @@ bool state_tick(struct state *state, int64_t now);
 /* The scene is made in which a session that was gone to has its line: says so when a filter leaves it out. */
 void state_check_sought(struct state *state, const struct scene *scene, int64_t now);
 
-/* Help or details were drawn: they cannot be scrolled beyond this line. */
-void state_scrolled(struct state *state, uint32_t last_top);
+/* Help or details were drawn, and the list of a question: they cannot be scrolled beyond these lines. */
+void state_scrolled(struct state *state, uint32_t last_top, uint32_t question_last_top);
 
 /* When state_tick has something to do next; INT64_MAX: never. */
 int64_t state_next_tick(const struct state *state, const struct frame *frame, int64_t now);
@@ -209,7 +220,7 @@ bool state_is_stale(const struct state *state, const struct frame *frame, int64_
 
 void state_say(struct state *state, enum message_kind kind, int64_t now, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Adds an effect; its text is copied (NULL: none). */
+/* Adds an effect, which is there until the next one is added; its text is copied (NULL: none). */
 struct effect *state_effect(struct state *state, enum effect_kind kind, const char *text);
 void state_clear_effects(struct state *state);
 

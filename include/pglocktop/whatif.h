@@ -52,6 +52,14 @@ struct whatif_forecast whatif_forecast(const struct whatif *whatif, uint32_t nod
 uint32_t whatif_freed(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t *out,
 		      uint32_t capacity);
 
+/*
+ * All of these going at once, which may free more than each by itself: who waits for nobody but them. Those freed, by
+ * node, at most `capacity` of them. Who follows in turn is not looked into. O(entries of the locks that they have to do
+ * with).
+ */
+struct whatif_forecast whatif_forecast_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count,
+					   enum signal_verb verb, uint32_t *out, uint32_t capacity);
+
 struct whatif_place {
 	uint32_t node;
 	uint32_t behind;
@@ -104,6 +112,10 @@ bool whatif_barred(const struct whatif *whatif, int64_t brief, struct whatif_act
  */
 void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_verb verb, bool compact,
 		     struct strbuf *out);
+
+/* Of several at once: "Frees now, all together: 8017, 8060 and 6 more.". */
+void whatif_describe_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+			 bool compact, struct strbuf *out);
 
 /* The same as a clause, for lists of what a signal would do: "frees 8017 now, 34 in turn (31 behind 8056)". */
 void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum signal_verb verb, struct strbuf *out);

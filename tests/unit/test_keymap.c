@@ -12,7 +12,7 @@
 
 static bool signals(enum action action)
 {
-	return action != ACTION_NONE && action_rows[action].group == ACTION_GROUP_SIGNALLING;
+	return action == ACTION_CANCEL || action == ACTION_TERMINATE;
 }
 
 static void only_capitals_and_f9_signal(void **state)

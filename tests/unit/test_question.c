@@ -212,7 +212,7 @@ static void the_request_is_the_identity_and_expires(void **state)
 	struct question question = asked(SIGNAL_CANCEL, frame, false);
 	(void)state;
 	frame->server_epoch = 7; /* of the frame on screen, not of the one that was asked on */
-	struct signal_request request = question_request(&question, frame, NOW + 12 * WHEN_SECOND);
+	struct signal_request request = question_request(&question, 0, frame, NOW + 12 * WHEN_SECOND);
 	assert_int_equal(request.verb, SIGNAL_CANCEL);
 	assert_int_equal(request.target.pid, PID);
 	assert_int_equal(request.target.backend_start, fixture_ago(7200));

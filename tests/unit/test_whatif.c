@@ -352,6 +352,51 @@ static void check_cancel(const struct world *world, uint32_t node)
 		check_now(world, node, SIGNAL_CANCEL, &play);
 }
 
+/* Lets those go whom the signal does something to. */
+static void release_set(struct play *play, const uint32_t *nodes, uint32_t count, enum signal_verb verb)
+{
+	const struct graph *graph = play->graph;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t session = graph->nodes[nodes[i]].session, leader = node_leader(play->world, nodes[i]);
+		bool runs = session != SNAPSHOT_NO_INDEX && whatif_runs(graph, session);
+		if (verb == SIGNAL_CANCEL && !runs)
+			continue;
+		play->gone[leader] = true;
+		release(play, leader, verb == SIGNAL_TERMINATE);
+	}
+}
+
+/* Several at once: exactly those are freed and moved up who the forecast says. */
+static void check_set(const struct world *world, const uint32_t *nodes, uint32_t count, enum signal_verb verb)
+{
+	uint32_t listed[PROCS_MAX], freed = 0, moved = 0;
+	struct play play;
+	begin(&play, world);
+	release_set(&play, nodes, count, verb);
+	struct whatif_forecast forecast =
+		whatif_forecast_set(world->frame->whatif, nodes, count, verb, listed, PROCS_MAX);
+	for (uint32_t i = 0; i < world->proc_count; i++) {
+		if (world->procs[i].leader != i || play.gone[i])
+			continue;
+		enum fate fate = fate_of(&play, i);
+		freed += fate == FREED;
+		moved += fate == MOVED;
+		assert_int_equal(is_listed(world, listed, forecast.freed, i), fate == FREED);
+	}
+	assert_int_equal(freed, forecast.freed);
+	assert_int_equal(moved, forecast.moved);
+}
+
+/* As many as it happens, one perhaps twice. */
+static void check_some_set(const struct world *world, uint64_t *seed)
+{
+	uint32_t nodes[PROCS_MAX], count = 1 + below(seed, 4);
+	for (uint32_t i = 0; i < count; i++)
+		nodes[i] = below(seed, world->frame->graph->node_count);
+	check_set(world, nodes, count, SIGNAL_TERMINATE);
+	check_set(world, nodes, count, SIGNAL_CANCEL);
+}
+
 /* On a server nobody waits for what nobody keeps from them. */
 static bool is_real(const struct world *world)
 {
@@ -372,6 +417,8 @@ static uint32_t check_world(uint64_t seed)
 	for (uint32_t i = 0; i < count; i++) {
 		check_terminate(&world, i);
 		check_cancel(&world, i);
+		check_set(&world, &i, 1, SIGNAL_TERMINATE);
+		check_some_set(&world, &seed);
 	}
 	frame_free(world.frame);
 	return count;
