@@ -40,9 +40,8 @@ static void add_member(struct server_groups *groups, const char *virtualtransact
 	groups->members[groups->count++] = member;
 }
 
-void groups_recall(const struct server *server, struct snapshot *snapshot)
+void groups_recall(const struct server_groups *groups, struct snapshot *snapshot)
 {
-	const struct server_groups *groups = &server->groups;
 	for (uint32_t i = 0; i < snapshot->lock_count && groups->count > 0; i++) {
 		const struct lock *lock = &snapshot->locks[i];
 		struct group_member key;
@@ -60,9 +59,8 @@ void groups_recall(const struct server *server, struct snapshot *snapshot)
 	}
 }
 
-void groups_remember(struct server *server, const struct snapshot *snapshot)
+void groups_remember(struct server_groups *groups, const struct snapshot *snapshot)
 {
-	struct server_groups *groups = &server->groups;
 	groups->count = 0;
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		const struct lock *lock = &snapshot->locks[i];

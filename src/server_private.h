@@ -349,8 +349,8 @@ void questions_release(struct server_questions *questions);
 
 /* server_groups.c */
 /* Adds to a finished snapshot the leaders that it does not tell, but the one before did. */
-void groups_recall(const struct server *server, struct snapshot *snapshot);
-void groups_remember(struct server *server, const struct snapshot *snapshot);
+void groups_recall(const struct server_groups *groups, struct snapshot *snapshot);
+void groups_remember(struct server_groups *groups, const struct snapshot *snapshot);
 void groups_release(struct server_groups *groups);
 
 /* server_safe.c */
