@@ -236,7 +236,6 @@ static void add_progress(const struct column_row *row, struct strbuf *out)
 	const struct session *session = row_session(row);
 	if (!session || !session->progress)
 		return;
-	strbuf_add_string(out, out->length > 0 ? ", " : "");
 	progress_summarize(session->progress, out);
 }
 
@@ -252,19 +251,25 @@ static void add_other_wait(const struct column_row *row, bool ascii, struct strb
 	strbuf_release(&words);
 }
 
+/* With its sign: what it holds or waits for; and the wait that is for no lock. */
 static void describe_object(const struct column_row *row, bool ascii, struct strbuf *out)
 {
 	if (row->node != GRAPH_NONE)
 		object_describe_node(row->frame->graph, row->node, ascii, out);
 	add_other_wait(row, ascii, out);
-	add_progress(row, out);
 }
 
+/* "vacuum 43 % ● table stock → buffer pin", "create index 43 % → virtualxid 3/5": how far it is comes first. */
 static void format_object(const struct column_row *row, bool ascii, struct strbuf *out)
 {
-	struct strbuf text = STRBUF_INIT;
-	describe_object(row, ascii, &text);
+	struct strbuf text = STRBUF_INIT, object = STRBUF_INIT;
+	add_progress(row, &text);
+	describe_object(row, ascii, &object);
+	if (text.length > 0 && object.length > 0)
+		strbuf_add_char(&text, ' ');
+	strbuf_add_string(&text, object.text);
 	strbuf_add_string(out, text.length > 0 ? text.text : "-");
+	strbuf_release(&object);
 	strbuf_release(&text);
 }
 

@@ -412,18 +412,19 @@ static json_t *cycle_value(struct writer *writer, uint32_t index)
 {
 	const struct graph *graph = writer->graph;
 	const struct graph_cycle *cycle = &graph->cycles[index];
-	json_t *members = json_array();
+	json_t *members = json_array(), *pids = json_array();
 	for (uint32_t i = 0; i < cycle->member_count; i++) {
+		/* Who is in a circle waits, and so has a process. */
 		const struct graph_node *node = &graph->nodes[graph->cycle_members[cycle->first_member + i]];
-		json_t *id = node->session == SNAPSHOT_NO_INDEX
-				     ? json_null()
-				     : identity_value(writer->snapshot->sessions[node->session].id);
-		if (json_array_append_new(members, id) != 0)
+		struct identity id = writer->snapshot->sessions[node->session].id;
+		if (json_array_append_new(members, identity_value(id)) != 0 ||
+		    json_array_append_new(pids, json_integer(id.pid)) != 0)
 			err_die("out of memory");
 	}
 	enum edge_kind kind = cycle->presumed ? EDGE_PRESUMED : cycle->has_soft ? EDGE_SOFT : EDGE_HARD;
 	json_t *value = json_object();
 	put(value, "members", members);
+	put(value, "pids", pids);
 	put(value, "kind", text_value(edge_name(kind)));
 	return value;
 }

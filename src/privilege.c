@@ -20,9 +20,11 @@ static bool is_type(const struct session *session, const char *type)
 static bool is_auxiliary(const struct session *session)
 {
 	static const char *const types[] = {
-		"checkpointer", "background writer", "walwriter",      "startup",   "archiver",
-		"walreceiver",	"walsummarizer",     "wal summarizer", "io worker", "logger",
+		"checkpointer",	 "background writer", "walwriter", "archiver", "walreceiver",
+		"walsummarizer", "wal summarizer",    "io worker", "logger",
 	};
+	if (recovery_is_startup(session))
+		return true;
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (is_type(session, types[i]))
 			return true;
@@ -210,7 +212,7 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 		explain_auxiliary(snapshot, session, out);
 		break;
 	case MAY_NOT_GONE:
-		strbuf_add_string(out, "came or went while the server was read: wait for the next refresh");
+		strbuf_add_string(out, "came or went while the server was read, or is still logging in");
 		break;
 	case MAY_NOT_UNKNOWN:
 		strbuf_add_string(out, "cannot be judged yet: the roles could not be read");

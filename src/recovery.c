@@ -2,11 +2,9 @@
 
 #include "pglocktop/waitevent.h"
 
-#include <string.h>
-
 bool recovery_is_startup(const struct session *session)
 {
-	return session->backend_type && strcmp(session->backend_type, "startup") == 0;
+	return session->is_startup;
 }
 
 static bool waits_for_lock(const struct snapshot *snapshot, uint32_t session)

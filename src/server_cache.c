@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { NAMES_KEPT = 50000 }; /* a server may make and drop tables all day */
+
 /* Younger ones first, and of those that came with one statement the one with a name. */
 static int compare_entries(const void *left, const void *right)
 {
@@ -50,11 +52,13 @@ void name_cache_add(struct name_cache *cache, const struct name_entry *entry)
 	cache->entries[cache->count++] = *entry;
 }
 
-/* Takes the incoming ones over, and leaves that cache empty. */
+/* Takes the incoming ones over, and leaves that cache empty. Of too many all are forgotten, and asked for anew. */
 void name_cache_merge(struct name_cache *cache, struct name_cache *incoming)
 {
 	if (incoming->count == 0)
 		return;
+	if (cache->count > NAMES_KEPT)
+		name_cache_release(cache);
 	for (size_t i = 0; i < incoming->count; i++)
 		name_cache_add(cache, &incoming->entries[i]);
 	incoming->count = 0;

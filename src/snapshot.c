@@ -187,7 +187,7 @@ static uint32_t connect_sessions(struct snapshot *snapshot)
 	return unlisted;
 }
 
-/* A lock's process without an activity row came or went between the two readings. */
+/* A lock's process without an activity row came or went between the two readings; before 18 it may be logging in. */
 static void add_unlisted(struct snapshot *snapshot, uint32_t locks)
 {
 	int32_t *pids = arena_array(snapshot->arena, locks, sizeof *pids);
@@ -285,6 +285,28 @@ static void connect_prepared(struct snapshot *snapshot)
 	}
 }
 
+/* On a standby nobody else gets an AccessExclusiveLock, and it has neither a role nor a database. */
+static bool must_be_startup(const struct snapshot *snapshot, const struct lock *lock)
+{
+	if (lock->mode != LOCKMODE_ACCESS_EXCLUSIVE || lock->session == SNAPSHOT_NO_INDEX)
+		return false;
+	const struct session *session = &snapshot->sessions[lock->session];
+	return session->listed && !session->backend_type && session->usesysid == 0 && session->datid == 0;
+}
+
+static void find_startup(struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		struct session *session = &snapshot->sessions[i];
+		session->is_startup = session->backend_type && strcmp(session->backend_type, "startup") == 0;
+	}
+	if (!snapshot->server.in_recovery)
+		return;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++)
+		if (must_be_startup(snapshot, &snapshot->locks[i]))
+			snapshot->sessions[snapshot->locks[i].session].is_startup = true;
+}
+
 void snapshot_finish(struct snapshot *snapshot)
 {
 	sort_sessions(snapshot);
@@ -293,6 +315,7 @@ void snapshot_finish(struct snapshot *snapshot)
 		add_unlisted(snapshot, unlisted);
 		connect_sessions(snapshot);
 	}
+	find_startup(snapshot);
 	snapshot_find_groups(snapshot);
 	connect_prepared(snapshot);
 	connect_progress(snapshot);

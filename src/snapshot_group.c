@@ -120,7 +120,7 @@ static void ask_server(struct snapshot *snapshot, uint32_t index)
 	session->leader = index;
 	if (!session->backend_type) {
 		/* Hidden, ended, or not listed. A worker has no transaction id of its own. */
-		session->leader_known = session->backend_xid != 0;
+		session->leader_known = session->is_startup || session->backend_xid != 0;
 		return;
 	}
 	if (!is_worker(snapshot, session)) {
@@ -133,14 +133,19 @@ static void ask_server(struct snapshot *snapshot, uint32_t index)
 		session->leader = leader;
 }
 
-/* Workers write nothing and define nothing: they lock no rows, and tables only as a scan, an index build and VACUUM do.
+/*
+ * Workers write nothing and define nothing: they lock no rows, and tables only as a scan, an index build and VACUUM do.
+ * The index that is built they hold exclusively, as their leader does, and do not wait for it
+ * (_bt_parallel_build_main).
  */
 static bool is_beyond_workers(const struct lock *lock)
 {
 	if (lock->tag.kind == LOCKTAG_TRANSACTIONID || lock->tag.kind == LOCKTAG_TUPLE)
 		return lock->mode != LOCKMODE_SIREAD;
-	return lock->tag.kind == LOCKTAG_RELATION && lock->mode >= LOCKMODE_SHARE_ROW_EXCLUSIVE &&
-	       lock->mode <= LOCKMODE_ACCESS_EXCLUSIVE;
+	if (lock->tag.kind != LOCKTAG_RELATION)
+		return false;
+	return lock->mode == LOCKMODE_SHARE_ROW_EXCLUSIVE || lock->mode == LOCKMODE_EXCLUSIVE ||
+	       (lock->mode == LOCKMODE_ACCESS_EXCLUSIVE && !lock->granted);
 }
 
 static void find_by_locks(struct snapshot *snapshot)

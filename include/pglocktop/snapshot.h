@@ -99,6 +99,7 @@ struct progress {
 struct session {
 	struct identity id;
 	bool listed;
+	bool is_startup; /* a standby's recovery; told from its locks where its type is hidden */
 	bool is_client; /* occupies one of max_connections' slots, as far as can be told */
 	int32_t leader_pid; /* of a parallel worker, as the server says (13+), 0: none */
 	uint32_t leader; /* index of the session that leads its lock group: its own for all but a parallel worker */

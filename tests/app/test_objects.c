@@ -174,7 +174,7 @@ static void tells_how_far_a_vacuum_is(void **state)
 	json_decref(progress);
 	json_decref(none);
 	stage_watch_with(stage, NULL, wide);
-	stage_expect(stage, "table pinned, vacuum");
+	stage_expect(stage, "% ● table pinned");
 	stage_select(stage, vacuum);
 	vt_send(stage->vt, "\r");
 	stage_expect(stage, "vacuum: scanning heap");
@@ -208,7 +208,7 @@ static void tells_for_whom_an_index_waits(void **state)
 	assert_int_equal(json_integer_value(json_object_get(progress, "lockers_done")), 0);
 	json_decref(progress);
 	stage_watch_with(stage, NULL, wide);
-	stage_expect(stage, ", create index");
+	stage_expect(stage, "create index, 0 of 1 done → virtualxid");
 	stage_select(stage, index);
 	vt_send(stage->vt, "\r");
 	expect_pid(stage, "waits for old snapshots, 0 of 1 done, now ", old, ", on orders");

@@ -154,6 +154,18 @@ static void lock_on_primary(struct pair *pair)
 	pgserver_wait_until(pair->stage.admin, sql);
 }
 
+/* Its type is hidden from them, and its locks give it away. */
+static void expect_recovery_known_to_all(struct pair *pair, PGconn *waiter, const char *words)
+{
+	static const char *const arguments[] = { "--once", "--format", "json", "-U", "plain", NULL };
+	json_t *document = document_take(&pair->stage, arguments);
+	const json_t *startup = document_session(document, startup_pid(pair));
+	assert_true(json_is_null(json_object_get(startup, "backend_type")));
+	assert_non_null(strstr(json_string_value(json_object_get(json_object_get(startup, "may"), "why_not")), words));
+	expect_blockers(document_session(document, PQbackendPID(waiter)), "blocked_by", startup_pid(pair));
+	json_decref(document);
+}
+
 static void names_recovery_as_the_blocker(void **state)
 {
 	struct pair *pair = *state;
@@ -173,6 +185,7 @@ static void names_recovery_as_the_blocker(void **state)
 	assert_non_null(strstr(json_string_value(json_object_get(may, "why_not")),
 			       "recovery: cannot be signalled; end the transaction on the primary"));
 	json_decref(document);
+	expect_recovery_known_to_all(pair, reader, "is the startup process. recovery: cannot be signalled");
 	static const char *const arguments[] = { NULL };
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 30 });
 	stage_expect(stage, "recovery: cannot be signalled; end the tr");
@@ -206,6 +219,7 @@ static void names_whom_recovery_waits_for(void **state)
 	snprintf(sql, sizeof sql, "select (pg_blocking_pids(%d))[1]", PQbackendPID(reader));
 	assert_int_equal(pgserver_number(stage->admin, sql), startup_pid(pair));
 	json_decref(document);
+	expect_recovery_known_to_all(pair, reader, "is the startup process. recovery waits; the server");
 	static const char *const arguments[] = { NULL };
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 30 });
 	stage_expect(stage, "recovery waits; the server");

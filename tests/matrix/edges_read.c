@@ -39,17 +39,14 @@ static void add_document_session(struct edges *edges, const json_t *value)
 
 static void add_document_circle(struct edges *edges, const json_t *value)
 {
-	const json_t *members = json_object_get(value, "members"), *member;
+	const json_t *members = json_object_get(value, "pids"), *member;
 	struct edges_circle *circle = &edges->circles[edges->circle_count++];
 	size_t index;
 	circle->kind = parse_kind(json_object_get(value, "kind"));
 	circle->members = arena_array(&edges->arena, json_array_size(members), sizeof *circle->members);
 	json_array_foreach(members, index, member)
 	{
-		struct identity id;
-		if (!identity_parse(json_string_value(member), &id))
-			err_die("no identity: %s", json_string_value(member));
-		circle->members[circle->count++] = id.pid;
+		circle->members[circle->count++] = (int32_t)json_integer_value(member);
 	}
 }
 

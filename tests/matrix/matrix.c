@@ -115,9 +115,15 @@ void matrix_cancel(struct matrix *matrix, PGconn *session)
 
 /* ---- what the program says ---- */
 
-void matrix_read_document(struct matrix *matrix, bool all_edges, struct edges *edges)
+void matrix_read_document(struct matrix *matrix, const char *user, bool all_edges, struct edges *edges)
 {
-	const char *arguments[] = { "--once", "--format", "json", all_edges ? "--all-edges" : NULL, NULL };
+	const char *arguments[] = { "--once",
+				    "--format",
+				    "json",
+				    "-U",
+				    user ? user : pgserver_user(matrix->stage->server),
+				    all_edges ? "--all-edges" : NULL,
+				    NULL };
 	struct stage_output output;
 	json_error_t error;
 	int status = stage_run(matrix->stage, arguments, &output);
@@ -129,6 +135,15 @@ void matrix_read_document(struct matrix *matrix, bool all_edges, struct edges *e
 	edges_of_document(document, edges);
 	json_decref(document);
 	stage_output_free(&output);
+}
+
+/* A role that sees neither types nor leaders must find the lock groups; how many workers wait by themselves it cannot.
+ */
+static void read_as_plain_role(struct matrix *matrix, struct edges *edges)
+{
+	matrix_read_document(matrix, "plain", true, edges);
+	for (uint32_t i = 0; i < edges->session_count; i++)
+		edges->sessions[i].direct = -1;
 }
 
 /* The second refresh: its questions are those that the first one found. */
@@ -153,19 +168,22 @@ static bool compare_once(struct matrix *matrix)
 {
 	struct comparison once = COMPARISON_INIT, live = COMPARISON_INIT;
 	struct oracle before, after;
-	struct edges shortened, frame;
+	struct edges shortened, hidden, frame;
 	edges_release(&matrix->said);
 	oracle_read(matrix->stage->admin, &before);
-	matrix_read_document(matrix, true, &matrix->said);
-	matrix_read_document(matrix, false, &shortened);
+	matrix_read_document(matrix, NULL, true, &matrix->said);
+	matrix_read_document(matrix, NULL, false, &shortened);
+	read_as_plain_role(matrix, &hidden);
 	read_live(matrix, &frame);
 	oracle_read(matrix->stage->admin, &after);
 	bool quiet = compare_readings(&before, &matrix->said, &after, &once);
 	quiet = compare_readings(&before, &shortened, &after, &once) && quiet;
+	quiet = compare_readings(&before, &hidden, &after, &once) && quiet;
 	compare_readings(&before, &frame, &after, &live);
 	add_up(&matrix->once, &once);
 	add_up(&matrix->live, &live);
 	edges_release(&shortened);
+	edges_release(&hidden);
 	edges_release(&frame);
 	oracle_release(&before);
 	oracle_release(&after);

@@ -33,12 +33,13 @@ void matrix_await(struct matrix *matrix, const char *condition); /* the same; un
 /* Ends what the session runs, and waits until its server process has done so. */
 void matrix_cancel(struct matrix *matrix, PGconn *session);
 
-/* What the program's document says now; the caller's to edges_release. */
-void matrix_read_document(struct matrix *matrix, bool all_edges, struct edges *edges);
+/* What the program's document says now to this role, NULL: a superuser; the caller's to edges_release. */
+void matrix_read_document(struct matrix *matrix, const char *user, bool all_edges, struct edges *edges);
 
 /*
- * In a quiet moment, which is waited for: the program's document and the live source's frame, each edge of each
- * session, the numbers of those blocked and the circles. The program's document must hold no presumed edge.
+ * In a quiet moment, which is waited for: the program's document, to a superuser and to a role without rights, and the
+ * live source's frame, each edge of each session, the numbers of those blocked and the circles. The program's document
+ * must hold no presumed edge.
  */
 void matrix_compare(struct matrix *matrix);
 

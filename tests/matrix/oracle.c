@@ -16,7 +16,8 @@
 	" select tag, pid, mode, granted, l::text from l where tag in (select tag from l where not granted)"           \
 	" order by tag;"
 
-/* The leader of a parallel query's worker, else NULL. Before 13 a worker does not name it: it has the same query's
+/* Before 18 a session that is logging in may wait, and is not listed yet.
+ * The leader of a parallel query's worker, else NULL. Before 13 a worker does not name it: it has the same query's
  * text; in 10 it is but a background worker. From 16 on workers that apply a subscription have a leader, but no lock
  * group. */
 #define SESSIONS(leader)                                                                                               \
@@ -25,7 +26,9 @@
 	" select pid, " leader ", coalesce(state, '') <> 'active'"                                                     \
 	" or wait_event_type in ('Activity', 'Client', 'IPC', 'Timeout') or application_name = 'resting',"             \
 	" (pid, backend_start, query_start)::text, query, pg_blocking_pids(pid),"                                      \
-	" coalesce(state, '') <> 'active' from a"
+	" coalesce(state, '') <> 'active' from a"                                                                      \
+	" union all select pid, null, false, pid::text, '', pg_blocking_pids(pid), false from pg_lock_status()"        \
+	" where not granted and pid not in (select pid from pg_stat_get_activity(null))"
 
 #define LEADER_BY_QUERY                                                                                                \
 	"case when backend_type in ('parallel worker', 'background worker') then (select min(b.pid) from a b"          \

@@ -128,6 +128,30 @@ static void deadlock_of_a_parallel_query(void **state)
 	matrix_expect_circle(matrix, EDGE_HARD, members, 2);
 }
 
+/* Its workers have the index locked exclusively, as their leader does. */
+static void parallel_index_build(void **state)
+{
+	struct matrix *matrix = *state;
+	if (matrix->version < 110000)
+		skip();
+	matrix_run(matrix,
+		   "create function slow(int) returns int language plpgsql immutable parallel safe as"
+		   " $$ begin return $1; end $$;"
+		   "create index many_slow on many (slow(id));"
+		   "create or replace function slow(int) returns int language plpgsql immutable parallel safe as"
+		   " $$ begin perform pg_sleep(600); return $1; end $$");
+	PGconn *builder = matrix_doing(matrix, "set maintenance_work_mem = '256MB';"
+					       "set max_parallel_maintenance_workers = 2");
+	pgserver_send(builder, "reindex index many_slow");
+	matrix_await(matrix, "select count(*) = 3 from pg_stat_activity where wait_event = 'PgSleep'");
+	PGconn *second = matrix_waiting(matrix, "begin", "reindex index many_slow");
+	matrix_compare(matrix);
+	EXPECT_EDGES(matrix, second, hard(builder));
+	PGconn *writer = matrix_waiting(matrix, "begin", "insert into many values (1)");
+	matrix_compare(matrix);
+	EXPECT_EDGES(matrix, writer, hard(builder), hard(second));
+}
+
 /* ---- prepared transactions ---- */
 
 static void prepared_transaction_as_root(void **state)
@@ -187,6 +211,7 @@ int main(void)
 		cmocka_unit_test_teardown(workers_alone_as_waiters, matrix_clear),
 		cmocka_unit_test_teardown(group_in_two_queues, matrix_clear),
 		cmocka_unit_test_teardown(deadlock_of_a_parallel_query, matrix_clear),
+		cmocka_unit_test_teardown(parallel_index_build, matrix_clear),
 		cmocka_unit_test_teardown(prepared_transaction_as_root, matrix_clear),
 		cmocka_unit_test_teardown(prepared_transaction_in_the_middle, matrix_clear),
 		cmocka_unit_test_teardown(two_prepared_transactions_in_one_way, matrix_clear),

@@ -44,7 +44,7 @@ static void look(struct matrix *matrix, struct listener *live, bool all_edges, s
 	struct oracle first, second, third;
 	struct edges said, frame;
 	oracle_read(matrix->stage->admin, &first);
-	matrix_read_document(matrix, all_edges, &said);
+	matrix_read_document(matrix, NULL, all_edges, &said);
 	oracle_read(matrix->stage->admin, &second);
 	edges_of_frame(listener_refresh(live), &frame);
 	oracle_read(matrix->stage->admin, &third);

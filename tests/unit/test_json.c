@@ -283,7 +283,7 @@ static void test_deadlock(void **state)
 	json_t *document = document_of(frame, plain);
 	assert_part(json_object_get(document, "deadlocks"),
 		    "[{'members':['1@2026-11-22T12:32:07.123456+00:00','2@2026-11-22T12:32:07.123456+00:00'],"
-		    "'kind':'hard'}]");
+		    "'pids':[1,2],'kind':'hard'}]");
 	assert_part(json_object_get(session_of(document, 1), "deadlock"), "0");
 	assert_part(json_object_get(session_of(document, 1), "blocks"),
 		    "{'direct':1,'total':1,'beneath':0,'exact':true}");

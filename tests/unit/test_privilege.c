@@ -111,7 +111,7 @@ static void explains_and_says_how_to_mend(void **state)
 	assert_explained(session, MAY_NOT_MEMBER, 150000, "belongs to app: GRANT pg_signal_backend TO dba");
 	assert_explained(session, MAY_NOT_AUTOVACUUM, 150000, "only a superuser may signal it");
 	assert_explained(session, MAY_NOT_AUTOVACUUM, 180000, "GRANT pg_signal_autovacuum_worker TO dba");
-	assert_explained(session, MAY_NOT_GONE, 150000, "next refresh");
+	assert_explained(session, MAY_NOT_GONE, 150000, "logging in");
 	assert_explained(session, MAY_NOT_UNKNOWN, 150000, "roles could not be read");
 	session.backend_type = "checkpointer";
 	assert_explained(session, MAY_NOT_AUXILIARY, 150000, "the server's checkpointer: nobody can");

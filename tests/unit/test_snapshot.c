@@ -148,6 +148,30 @@ static void only_workers_of_a_parallel_query_have_a_leader(void **state)
 	arena_release(&arena);
 }
 
+/* On a standby, hidden: 1 holds what recovery alone can hold, 2 logs in, 3 is somebody's session. */
+static void recovery_is_known_by_its_locks(void **state)
+{
+	(void)state;
+	struct arena arena = ARENA_INIT;
+	for (int in_recovery = 0; in_recovery <= 1; in_recovery++) {
+		struct snapshot *snapshot = snapshot_new(&arena);
+		snapshot->server.in_recovery = in_recovery;
+		for (int32_t pid = 1; pid <= 3; pid++) {
+			struct session session = { .id = { pid, WHEN_NONE }, .listed = true, .usesysid = pid == 3 };
+			struct lock lock = { .pid = pid, .granted = true, .waitstart = WHEN_NONE };
+			lock.mode = pid == 2 ? LOCKMODE_ACCESS_SHARE : LOCKMODE_ACCESS_EXCLUSIVE;
+			lock.tag = (struct locktag){ .kind = LOCKTAG_RELATION, .type = "relation" };
+			snapshot_add_session(snapshot, &session);
+			snapshot_add_lock(snapshot, &lock);
+		}
+		snapshot_finish(snapshot);
+		assert_int_equal(snapshot->sessions[0].is_startup, in_recovery);
+		assert_false(snapshot->sessions[1].is_startup);
+		assert_false(snapshot->sessions[2].is_startup);
+	}
+	arena_release(&arena);
+}
+
 static void finds_relations_by_database_and_oid(void **state)
 {
 	static const struct relation_name relations[] = {
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_pid_that_only_locks_name_is_unlisted),
 		cmocka_unit_test(connects_prepared_transactions_by_the_xid_they_hold),
 		cmocka_unit_test(only_workers_of_a_parallel_query_have_a_leader),
+		cmocka_unit_test(recovery_is_known_by_its_locks),
 		cmocka_unit_test(finds_relations_by_database_and_oid),
 		cmocka_unit_test(identities_are_read_as_written),
 		cmocka_unit_test(what_is_no_identity_is_refused),
