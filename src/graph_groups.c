@@ -48,6 +48,14 @@ static bool same_answer(const struct queue_answer *a, const struct queue_answer 
 	       (a->blocker_count == 0 || memcmp(a->blockers, b->blockers, a->blocker_count * sizeof *a->blockers) == 0);
 }
 
+/* A worker has its leader's snapshot or a later one, as long as it lives (ProcArrayInstallRestoredXmin). */
+static bool may_have_snapshot_of(const struct session *worker, const struct session *leader)
+{
+	if (worker->backend_xmin == 0)
+		return true;
+	return leader->backend_xmin != 0 && (int32_t)(leader->backend_xmin - worker->backend_xmin) <= 0;
+}
+
 /* A worker runs in its leader's database and for its role; no answer about a group names the group's own leader. */
 static bool may_lead(const struct finding *finding, uint32_t leader, uint32_t worker)
 {
@@ -55,7 +63,8 @@ static bool may_lead(const struct finding *finding, uint32_t leader, uint32_t wo
 	const struct queue_answer *of_worker = answer_about(finding, worker);
 	const struct queue_answer *of_leader = answer_about(finding, leader);
 	if (leader == worker || sessions[leader].datid != sessions[worker].datid ||
-	    sessions[leader].usesysid != sessions[worker].usesysid)
+	    sessions[leader].usesysid != sessions[worker].usesysid ||
+	    !may_have_snapshot_of(&sessions[worker], &sessions[leader]))
 		return false;
 	if (of_worker && names(of_worker, sessions[leader].id.pid))
 		return false;

@@ -82,8 +82,8 @@ static bool is_presumed_behind(const struct comparing *comparing, int32_t pid, i
 }
 
 /*
- * Whether a presumed edge leads from a process of the waiter's lock group to one of the blocker's: where it could not
- * tell whose worker a process is, it shows that one by itself.
+ * Whether an edge leads from a worker of the waiter to the blocker, or a presumed one to a worker of the blocker: where
+ * it could not tell whose worker a process is, it shows that one by itself.
  */
 static bool is_presumed_apart(const struct comparing *comparing, int32_t pid, int32_t blocker)
 {
@@ -93,7 +93,7 @@ static bool is_presumed_apart(const struct comparing *comparing, int32_t pid, in
 		if (oracle_leader(comparing->oracle, said->pid) != leader)
 			continue;
 		for (uint32_t e = 0; e < said->count; e++)
-			if (said->edges[e].kind == EDGE_PRESUMED &&
+			if ((said->edges[e].kind == EDGE_PRESUMED || said->pid != leader) &&
 			    oracle_leader(comparing->oracle, said->edges[e].blocker) == blocker)
 				return true;
 	}
