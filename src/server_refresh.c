@@ -6,8 +6,12 @@
 
 enum { DATABASES_COUNTED = 1000, ROUNDS_LIVE = 2, ROUNDS_ONCE = 8, WALSENDERS_APART_SINCE = 120000 };
 
-/* Of the last scans' server time, for questions about the order of queues. */
+/*
+ * What questions about the order of queues may cost the server: a tenth of the last scan's time, but if that is less,
+ * this part of the interval (0.5 ms of a second), with which queues of some dozens are settled at every refresh.
+ */
 #define QUESTIONS_SHARE 0.1
+#define QUESTIONS_LEAST 0.0005
 
 /* What a standby says of itself. */
 struct standby {
@@ -327,7 +331,9 @@ static double question_budget(const struct server *server)
 {
 	if (server->options.once)
 		return (double)settle_time(server);
-	return (double)server->scan_time * QUESTIONS_SHARE;
+	double share = (double)server->scan_time * QUESTIONS_SHARE;
+	double least = (double)server->agenda.interval * QUESTIONS_LEAST;
+	return share > least ? share : least;
 }
 
 /* Where the graph asks for what was not asked, once more; live at most one round trip more. */
