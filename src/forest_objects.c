@@ -63,6 +63,7 @@ static struct forest_item plan_waiter(const struct forest_item *object, const st
 /* By mode: how many were not asked about, and since when the answers about the others say nothing of newcomers. */
 struct queue_doubts {
 	uint32_t unasked[LOCKMODE_COUNT];
+	uint32_t unknown[LOCKMODE_COUNT]; /* of which lock group it is, or what of it holds */
 	int64_t answered_until[LOCKMODE_COUNT]; /* 0: there are no newcomers */
 };
 
@@ -72,6 +73,7 @@ static struct queue_doubts tally_doubts(const struct graph *graph, const struct 
 	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count; i++) {
 		const struct graph_wait *wait = &graph->waits[i];
 		int64_t *until = &doubts.answered_until[wait->mode];
+		doubts.unknown[wait->mode] += !graph_surely_queued(graph, wait);
 		if (!wait->asked)
 			doubts.unasked[wait->mode]++;
 		else if (wait->asked_after != 0 && (*until == 0 || wait->asked_after < *until))
@@ -80,15 +82,17 @@ static struct queue_doubts tally_doubts(const struct graph *graph, const struct 
 	return doubts;
 }
 
-/* Whether the server was not asked about it, nor about one whose request conflicts with its own. */
+/* Whether the server was not asked about it, nor about one whose request conflicts with its own; or cannot tell. */
 static bool is_presumed(const struct graph *graph, const struct graph_wait *wait, const struct queue_doubts *doubts)
 {
 	uint16_t rivals = lockmode_conflicts(wait->mode);
-	if (wait->asked)
-		return false;
 	for (int mode = LOCKMODE_ACCESS_SHARE; mode <= LOCKMODE_ACCESS_EXCLUSIVE; mode++) {
 		bool itself = mode == (int)wait->mode;
 		if (!(rivals & LOCKMODE_BIT(mode)))
+			continue;
+		if (doubts->unknown[mode] > (itself && !graph_surely_queued(graph, wait)))
+			return true;
+		if (wait->asked)
 			continue;
 		if (doubts->unasked[mode] > itself || graph_joined_after(graph, wait, doubts->answered_until[mode]))
 			return true;

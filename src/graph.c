@@ -52,12 +52,15 @@ static void sum_waiting(struct graph *graph)
 	}
 }
 
-static uint32_t *list_leaders(const struct snapshot *snapshot, struct arena *scratch)
+static void list_leaders(struct graph_build *build)
 {
-	uint32_t *leaders = arena_array(scratch, snapshot->session_count, sizeof *leaders);
-	for (uint32_t i = 0; i < snapshot->session_count; i++)
-		leaders[i] = snapshot->sessions[i].leader;
-	return leaders;
+	const struct snapshot *snapshot = build->snapshot;
+	build->leaders = arena_array(build->scratch, snapshot->session_count, sizeof *build->leaders);
+	build->group_known = arena_array(build->scratch, snapshot->session_count, sizeof *build->group_known);
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		build->leaders[i] = snapshot->sessions[i].leader;
+		build->group_known[i] = snapshot->sessions[i].leader_known;
+	}
 }
 
 struct graph *graph_new(const struct snapshot *snapshot)
@@ -65,7 +68,8 @@ struct graph *graph_new(const struct snapshot *snapshot)
 	struct arena scratch = ARENA_INIT;
 	struct graph *graph = arena_alloc(snapshot->arena, sizeof *graph);
 	graph->snapshot = snapshot;
-	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch, list_leaders(snapshot, &scratch) };
+	struct graph_build build = { graph, snapshot, snapshot->arena, &scratch, NULL, NULL };
+	list_leaders(&build);
 	graph_build_rows(&build);
 	if (graph_find_groups(&build)) {
 		*graph = (struct graph){ .snapshot = snapshot };

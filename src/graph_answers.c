@@ -27,6 +27,7 @@ struct waiter {
 	uint32_t node;
 	uint16_t wanted; /* its mode's bit */
 	uint16_t rivals; /* the modes that any of its node's waits here conflicts with */
+	bool group_known;
 	uint16_t against; /* the modes that what it holds conflicts with */
 };
 
@@ -92,7 +93,7 @@ static uint32_t find_named(const struct sorting *sorting, int32_t pid, uint32_t 
 	return graph->session_node[low];
 }
 
-/* Marks the nodes that an answer names; returns whether it names all that hold against the wait. */
+/* Marks the nodes that an answer names; returns whether it names all that hold against the wait for sure. */
 static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, const struct queue_answer *answer,
 			uint32_t serial)
 {
@@ -108,7 +109,7 @@ static bool take_answer(struct sorting *sorting, const struct graph_wait *wait, 
 	uint16_t conflicts = lockmode_conflicts(wait->mode);
 	for (uint32_t i = 0; i < sorting->lock->holder_count; i++) {
 		const struct graph_proc *proc = &graph->procs[sorting->lock->first_proc + i];
-		if (!(proc->held & conflicts) || proc->node == wait->node)
+		if (!(proc->held & (uint16_t)~proc->doubtful & conflicts) || proc->node == wait->node)
 			continue;
 		bool prepared = graph->nodes[proc->node].session == SNAPSHOT_NO_INDEX;
 		if (prepared ? !prepared_named : sorting->named[proc->node] != serial)
@@ -177,6 +178,8 @@ static enum statement statement_about(const struct sorting *sorting, uint32_t pl
 	const struct waiter *waiter = &sorting->waiters[other], *asked = &sorting->waiters[place];
 	if (!(waiter->wanted & conflicts) || waiter->node == asked->node || (waiter->against & asked->wanted))
 		return SAYS_NOTHING;
+	if (!waiter->group_known)
+		return SAYS_NOTHING; /* its leader may be named, another node */
 	if (began_after(sorting->build->graph, waiter->since, after))
 		return SAYS_NOTHING;
 	if (sorting->named[waiter->node] != answer_serial(sorting, place))
@@ -228,6 +231,7 @@ static void list_waiters(struct sorting *sorting)
 		sorting->waiters[i] = (struct waiter){
 			.since = wait->since,
 			.node = wait->node,
+			.group_known = wait->group_known,
 			.wanted = LOCKMODE_BIT(wait->mode),
 			.rivals = graph_conflicts_of_set(sorting->build->graph->procs[wait->proc].wanted),
 			.against = graph_conflicts_of_set(sorting->build->graph->procs[wait->proc].held),
@@ -241,7 +245,8 @@ static uint32_t count_usable(struct sorting *sorting)
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < sorting->count; i++) {
 		struct graph_wait *wait = &sorting->waits[i];
-		bool usable = answers->of_session[wait->session] != GRAPH_NONE &&
+		bool speaks_for_node = wait->group_known || sorting->build->leaders[wait->session] == wait->session;
+		bool usable = answers->of_session[wait->session] != GRAPH_NONE && speaks_for_node &&
 			      !recovery_is_startup(&sorting->build->snapshot->sessions[wait->session]);
 		sorting->asked_rank[i] = usable ? 0 : GRAPH_NONE;
 		count += usable;
@@ -375,6 +380,16 @@ void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, con
 	put_in_order(&sorting);
 }
 
+bool graph_surely_waits(const struct graph_wait *wait)
+{
+	return wait->group_known || wait->asked;
+}
+
+bool graph_surely_queued(const struct graph *graph, const struct graph_wait *wait)
+{
+	return wait->group_known && !graph->procs[wait->proc].doubtful;
+}
+
 /* y's answer covers x: it was given while x waited already. */
 static bool covers(const struct graph *graph, const struct graph_wait *asked, const struct graph_wait *other)
 {
@@ -387,8 +402,10 @@ static bool covers(const struct graph *graph, const struct graph_wait *asked, co
  */
 bool graph_order_certain(const struct graph *graph, const struct graph_wait *ahead, const struct graph_wait *behind)
 {
+	if (!graph_surely_queued(graph, ahead))
+		return false;
 	if (covers(graph, behind, ahead) && !holds_against(graph, ahead, behind))
 		return true;
-	return covers(graph, ahead, behind) && graph->nodes[ahead->node].wait_count == 1 &&
+	return covers(graph, ahead, behind) && behind->group_known && graph->nodes[ahead->node].wait_count == 1 &&
 	       !holds_against(graph, behind, ahead);
 }

@@ -4,7 +4,7 @@
  * graph_new runs them in this order, each relying on what the ones before have filled in:
  *
  *     rows    nodes, locks, procs, and the waits of each lock in the order of the snapshot's rows
- *     groups  where answers tell of lock groups that the sessions do not: rows once more, with these
+ *     groups  where answers tell of lock groups what the sessions do not: rows once more, with that
  *     procs   node_procs (from here on what a node holds and awaits can be enumerated)
  *     queues  the waits of each lock brought into the queue's order; since, asked, cover
  *     links   node_waits (from here on a node's waits can be enumerated)
@@ -23,11 +23,12 @@ struct graph_build {
 	const struct snapshot *snapshot;
 	struct arena *arena; /* the snapshot's */
 	struct arena *scratch;
-	uint32_t *leaders; /* by session: the session that leads its lock group */
+	uint32_t *leaders; /* by session: the session that leads its lock group, or probably does */
+	bool *group_known; /* by session: that it does is certain */
 };
 
 void graph_build_rows(struct graph_build *build);
-bool graph_find_groups(struct graph_build *build); /* true: `leaders` has changed */
+bool graph_find_groups(struct graph_build *build); /* true: `leaders` or `group_known` have changed */
 void graph_build_queues(struct graph_build *build);
 void graph_build_edges(struct graph_build *build);
 void graph_build_cycles(struct graph_build *build);
@@ -61,6 +62,17 @@ struct graph_answers {
  * Sets `asked` and `asked_after` of the waits whose answers fit the snapshot and each other.
  */
 void graph_apply_answers(struct graph_build *build, struct graph_lock *lock, const struct graph_answers *answers);
+
+/* Whether a node blocks this one wait, and how. O(log holders), unless it only waits. */
+bool graph_blocks_wait(const struct graph *graph, uint32_t wait, uint32_t node, enum edge_kind *kind);
+
+/* Whether it is certain that it is this node that waits: its group is known, or the server was asked about it itself.
+ */
+bool graph_surely_waits(const struct graph_wait *wait);
+
+/* Whether this wait is certain to be this node's, and what it holds on the lock: else it is ahead of nobody for sure.
+ */
+bool graph_surely_queued(const struct graph *graph, const struct graph_wait *wait);
 
 /* The strongest edge from a waiting node to one that blocks it, over all its waits. */
 enum edge_kind graph_edge_kind(const struct graph *graph, uint32_t waiter, uint32_t blocker);

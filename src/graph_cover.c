@@ -86,13 +86,17 @@ static bool can_be_asked(const struct graph *graph, const struct graph_wait *wai
 	return !recovery_is_startup(&graph->snapshot->sessions[wait->session]);
 }
 
-/* Of a lock group that waits several times, and of a process whose group is not known, only all answers tell enough. */
+/*
+ * Of a lock group that waits several times, and of a process whose group is not known, only all answers tell enough.
+ * Of one that is not listed they come too late: it is gone.
+ */
 static bool needs_all(const struct graph *graph, const struct graph_lock *lock)
 {
 	for (uint32_t i = lock->first_proc; i < lock->first_proc + lock->proc_count; i++) {
 		const struct graph_node *node = &graph->nodes[graph->procs[i].node];
-		bool known =
-			node->session == SNAPSHOT_NO_INDEX || graph->snapshot->sessions[node->session].leader_known;
+		const struct session *session =
+			node->session == SNAPSHOT_NO_INDEX ? NULL : &graph->snapshot->sessions[node->session];
+		bool known = !session || session->leader_known || !session->listed;
 		if (!known || (lock->order_matters && node->wait_count > 1))
 			return true;
 	}

@@ -19,12 +19,18 @@ static bool found(const struct graph *graph, uint32_t low, uint32_t high, uint32
 	return low < end && graph->procs[low].node == node;
 }
 
-static uint16_t held_by(const struct graph *graph, const struct graph_lock *lock, uint32_t node)
+/* Whether a node holds what conflicts with a wait, and how certain that is. */
+static bool holds_against(const struct graph *graph, const struct graph_wait *wait, uint32_t node, enum edge_kind *kind)
 {
+	const struct graph_lock *lock = &graph->locks[wait->lock];
+	uint16_t conflicts = lockmode_conflicts(wait->mode);
 	uint32_t proc;
-	return found(graph, lock->first_proc, lock->first_proc + lock->holder_count, node, &proc)
-		       ? graph->procs[proc].held
-		       : 0;
+	if (!found(graph, lock->first_proc, lock->first_proc + lock->holder_count, node, &proc) ||
+	    !(graph->procs[proc].held & conflicts))
+		return false;
+	bool sure = graph->procs[proc].held & (uint16_t)~graph->procs[proc].doubtful & conflicts;
+	*kind = sure && graph_surely_waits(wait) ? EDGE_HARD : EDGE_PRESUMED;
+	return true;
 }
 
 /* Whether a node waits ahead of this wait, in a mode that conflicts; `kind` says how certain that is. */
@@ -48,40 +54,49 @@ static bool waits_ahead(const struct graph *graph, uint32_t wait, uint32_t node,
 	return is_ahead;
 }
 
-/* Whether a node blocks this one wait, and how. */
-static bool blocks_wait(const struct graph *graph, uint32_t wait, uint32_t node, enum edge_kind *kind)
+bool graph_blocks_wait(const struct graph *graph, uint32_t wait, uint32_t node, enum edge_kind *kind)
 {
 	const struct graph_wait *waiter = &graph->waits[wait];
 	if (waiter->node == node)
 		return false;
-	*kind = EDGE_HARD;
-	if (held_by(graph, &graph->locks[waiter->lock], node) & lockmode_conflicts(waiter->mode))
-		return true;
-	return waits_ahead(graph, wait, node, kind);
+	return holds_against(graph, waiter, node, kind) || waits_ahead(graph, wait, node, kind);
 }
 
-/* The strongest edge from a waiting node to a blocker over all its waits; `first` is the first wait that has one. */
-static enum edge_kind strongest_edge(const struct graph *graph, uint32_t waiter, uint32_t blocker, uint32_t *first)
+/* An edge between two nodes, as it is over all waits of the one. */
+struct strongest {
+	enum edge_kind kind;
+	uint32_t first; /* the wait that it is listed at: the first that has one, rather a hard one; GRAPH_NONE */
+	bool holds; /* there the blocker holds, be it presumed */
+};
+
+/* That a blocker may hold what one wait is for makes it presumed, even if it is certain to be ahead of another wait. */
+static struct strongest strongest_edge(const struct graph *graph, uint32_t waiter, uint32_t blocker)
 {
 	const struct graph_node *node = &graph->nodes[waiter];
-	enum edge_kind strongest = EDGE_PRESUMED, kind;
-	*first = GRAPH_NONE;
+	struct strongest strongest = { EDGE_PRESUMED, GRAPH_NONE, false };
+	bool doubtful = false;
+	enum edge_kind kind;
 	for (uint32_t i = 0; i < node->wait_count; i++) {
 		uint32_t wait = graph->node_waits[node->first_wait + i];
-		if (!blocks_wait(graph, wait, blocker, &kind))
+		bool holds =
+			graph->waits[wait].node != blocker && holds_against(graph, &graph->waits[wait], blocker, &kind);
+		if (!holds && !graph_blocks_wait(graph, wait, blocker, &kind))
 			continue;
-		if (*first == GRAPH_NONE || (kind == EDGE_HARD && strongest != EDGE_HARD))
-			*first = wait;
-		if (kind < strongest)
-			strongest = kind;
+		bool first_hard = kind == EDGE_HARD && strongest.kind != EDGE_HARD;
+		if (strongest.first == GRAPH_NONE || first_hard)
+			strongest = (struct strongest){ strongest.kind, wait, holds };
+		if (kind < strongest.kind)
+			strongest.kind = kind;
+		doubtful |= holds && kind == EDGE_PRESUMED;
 	}
+	if (doubtful && strongest.kind == EDGE_SOFT)
+		strongest.kind = EDGE_PRESUMED;
 	return strongest;
 }
 
 enum edge_kind graph_edge_kind(const struct graph *graph, uint32_t waiter, uint32_t blocker)
 {
-	uint32_t first;
-	return strongest_edge(graph, waiter, blocker, &first);
+	return strongest_edge(graph, waiter, blocker).kind;
 }
 
 struct listing {
@@ -91,15 +106,14 @@ struct listing {
 	uint32_t count, capacity;
 };
 
-static void list_blocker(struct listing *listing, uint32_t wait, uint32_t blocker, bool hard)
+static void list_blocker(struct listing *listing, uint32_t wait, uint32_t blocker, bool holds)
 {
 	if (blocker == listing->principal || blocker == listing->node)
 		return;
-	uint32_t first;
-	enum edge_kind kind = strongest_edge(listing->graph, listing->node, blocker, &first);
-	if (first != wait || (kind == EDGE_HARD) != hard)
+	struct strongest edge = strongest_edge(listing->graph, listing->node, blocker);
+	if (edge.first != wait || edge.holds != holds)
 		return;
-	listing->out[listing->count++] = (struct graph_blocker){ blocker, kind };
+	listing->out[listing->count++] = (struct graph_blocker){ blocker, edge.kind };
 }
 
 static void list_holders(struct listing *listing, uint32_t index)
@@ -177,7 +191,7 @@ static bool is_first_blocked(const struct graph *graph, uint32_t wait, uint32_t 
 		uint32_t other = graph->node_waits[node->first_wait + i];
 		if (other == wait)
 			return true;
-		if (blocks_wait(graph, other, blocker, &kind))
+		if (graph_blocks_wait(graph, other, blocker, &kind))
 			return false;
 	}
 	return true;
@@ -189,7 +203,7 @@ static uint32_t list_blocked(const struct graph *graph, const struct graph_lock 
 	uint32_t count = 0;
 	enum edge_kind kind;
 	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count && count < wanted; i++)
-		if (blocks_wait(graph, i, node, &kind) && is_first_blocked(graph, i, node))
+		if (graph_blocks_wait(graph, i, node, &kind) && is_first_blocked(graph, i, node))
 			out[count++] = graph->waits[i].node;
 	return count;
 }

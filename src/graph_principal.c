@@ -30,12 +30,14 @@ struct summing {
 	int64_t *heads_since;
 };
 
-static int64_t transaction_start(const struct snapshot *snapshot, const struct graph_node *node)
+/* Whose lock group is not known is rather nobody's principal. */
+static int64_t transaction_start(const struct graph_build *build, const struct graph_node *node)
 {
+	const struct snapshot *snapshot = build->snapshot;
 	int64_t when = WHEN_NONE;
 	if (node->prepared != SNAPSHOT_NO_INDEX) {
 		when = snapshot->prepared[node->prepared].prepared_at;
-	} else if (node->session != SNAPSHOT_NO_INDEX) {
+	} else if (node->session != SNAPSHOT_NO_INDEX && build->group_known[node->session]) {
 		const struct session *session = &snapshot->sessions[node->session];
 		when = session->xact_start != WHEN_NONE ? session->xact_start : session->id.backend_start;
 	}
@@ -122,10 +124,11 @@ static void choose_principal(const struct summing *summing, const struct lock_su
 {
 	struct graph *graph = summing->graph;
 	struct graph_wait *wait = &graph->waits[index];
-	wait->principal_kind = EDGE_HARD;
 	wait->principal = oldest_holder(summing, summary, wait);
-	if (wait->principal != GRAPH_NONE)
+	if (wait->principal != GRAPH_NONE) {
+		graph_blocks_wait(graph, index, wait->principal, &wait->principal_kind);
 		return;
+	}
 	uint32_t front = frontmost_wait(graph, summary, index);
 	if (front == GRAPH_NONE)
 		return;
@@ -290,7 +293,7 @@ void graph_build_edges(struct graph_build *build)
 	summing.heads_waiting = arena_array(scratch, graph->node_count, sizeof *summing.heads_waiting);
 	summing.heads_since = arena_array(scratch, graph->node_count, sizeof *summing.heads_since);
 	for (uint32_t i = 0; i < graph->node_count; i++)
-		summing.age_keys[i] = transaction_start(build->snapshot, &graph->nodes[i]);
+		summing.age_keys[i] = transaction_start(build, &graph->nodes[i]);
 	for (uint32_t i = 0; i < graph->lock_count; i++)
 		sum_lock(&summing, &graph->locks[i]);
 	for (uint32_t i = 0; i < graph->node_count; i++)

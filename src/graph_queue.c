@@ -173,6 +173,15 @@ static bool order_matters(const struct graph *graph, const struct graph_lock *lo
 	return false;
 }
 
+/* Where the answer about a waiter tells that those who hold are not of its group, too. */
+static bool has_unknown_waiter(const struct graph *graph, const struct graph_lock *lock)
+{
+	for (uint32_t i = lock->first_wait; i < lock->first_wait + lock->wait_count; i++)
+		if (!graph->waits[i].group_known)
+			return true;
+	return false;
+}
+
 uint32_t *graph_answers_by_session(struct graph_build *build)
 {
 	const struct snapshot *snapshot = build->snapshot;
@@ -206,7 +215,7 @@ void graph_build_queues(struct graph_build *build)
 		struct graph_lock *lock = &graph->locks[i];
 		estimate_order(build, lock);
 		lock->order_matters = order_matters(graph, lock);
-		if (lock->order_matters)
+		if (lock->order_matters || has_unknown_waiter(graph, lock))
 			graph_apply_answers(build, lock, &answers);
 		graph_choose_cover(graph, lock);
 	}

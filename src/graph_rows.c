@@ -21,7 +21,7 @@ struct tag_use {
 struct share {
 	uint32_t lock, actor;
 	uint32_t first_use, use_count;
-	uint16_t held, wanted;
+	uint16_t held, sure, wanted; /* `sure`: of `held` */
 	bool kept;
 };
 
@@ -199,6 +199,12 @@ static void collect_uses(struct rows *rows)
 	}
 }
 
+/* Whether a row is certain to be its actor's. */
+static bool is_sure(const struct rows *rows, const struct lock *row)
+{
+	return row->session == SNAPSHOT_NO_INDEX || rows->build->group_known[row->session];
+}
+
 static uint32_t use_lock(const struct row_use *use)
 {
 	return use->lock;
@@ -235,7 +241,9 @@ static struct share unite_uses(const struct rows *rows, uint32_t first)
 		share.use_count++;
 		if (row->granted)
 			share.held |= LOCKMODE_BIT(row->mode);
-		else if (waits(row))
+		if (row->granted && is_sure(rows, row))
+			share.sure |= LOCKMODE_BIT(row->mode);
+		if (waits(row))
 			share.wanted |= LOCKMODE_BIT(row->mode);
 	}
 	return share;
@@ -315,6 +323,7 @@ static void add_wait(struct rows *rows, uint32_t row_index, uint32_t proc)
 		.proc = proc,
 		.tuple_row = for_owner ? rows->tuple_row[row->session] : GRAPH_NONE,
 		.mode = row->mode,
+		.group_known = is_sure(rows, row),
 		.since = WHEN_NONE,
 		.principal = GRAPH_NONE,
 	};
@@ -329,6 +338,7 @@ static void add_share(struct rows *rows, const struct share *share)
 		.node = rows->node_of_actor[share->actor],
 		.lock = share->lock,
 		.held = share->held,
+		.doubtful = share->held & (uint16_t)~share->sure,
 		.wanted = share->wanted,
 	};
 	lock->proc_count++;

@@ -34,7 +34,8 @@ static void forget_modes(uint32_t *vertex_of_mode)
 		vertex_of_mode[mode] = GRAPH_NONE;
 }
 
-static void draw_hard(struct drawing *drawing, const struct graph_lock *lock)
+/* Of all, or of what is certain. */
+static void draw_holders(struct drawing *drawing, const struct graph_lock *lock, bool all)
 {
 	const struct graph *graph = drawing->graph;
 	uint16_t against = graph_conflicts_of_set(graph_wanted(graph, lock));
@@ -42,8 +43,9 @@ static void draw_hard(struct drawing *drawing, const struct graph_lock *lock)
 	forget_modes(holders);
 	for (uint32_t i = 0; i < lock->holder_count; i++) {
 		const struct graph_proc *proc = &graph->procs[lock->first_proc + i];
+		uint16_t held = all ? proc->held : proc->held & (uint16_t)~proc->doubtful;
 		for (int mode = LOCKMODE_ACCESS_SHARE; mode <= LOCKMODE_ACCESS_EXCLUSIVE; mode++) {
-			if (!(proc->held & against & LOCKMODE_BIT(mode)))
+			if (!(held & against & LOCKMODE_BIT(mode)))
 				continue;
 			if (holders[mode] == GRAPH_NONE)
 				holders[mode] = drawing->vertex_count++;
@@ -52,7 +54,8 @@ static void draw_hard(struct drawing *drawing, const struct graph_lock *lock)
 	}
 	for (uint32_t i = 0; i < lock->wait_count; i++) {
 		const struct graph_wait *wait = &graph->waits[lock->first_wait + i];
-		add_edges_to_modes(drawing, wait->node, lockmode_conflicts(wait->mode), holders);
+		if (all || graph_surely_waits(wait))
+			add_edges_to_modes(drawing, wait->node, lockmode_conflicts(wait->mode), holders);
 	}
 }
 
@@ -92,7 +95,7 @@ static int64_t earliest_answer(const struct graph *graph, const struct graph_loc
 /*
  * graph_order_certain, for all pairs at once: one asked is certain behind all that are ahead and judged; one not asked,
  * but judged, is behind those ahead that were asked and wait but once, unless it holds against them: then they name it
- * anyway.
+ * anyway. Of whom it is not known whose it is nobody is certain behind.
  */
 static void draw_certain_queue(struct drawing *drawing, const struct graph_lock *lock)
 {
@@ -105,14 +108,14 @@ static void draw_certain_queue(struct drawing *drawing, const struct graph_lock 
 		const struct graph_wait *wait = &graph->waits[lock->first_wait + i];
 		uint16_t conflicts = lockmode_conflicts(wait->mode);
 		uint16_t held_against = graph_conflicts_of_set(graph->procs[wait->proc].held);
-		bool is_judged = !graph_joined_after(graph, wait, earliest);
+		bool is_judged = !graph_joined_after(graph, wait, earliest), sure = graph_surely_queued(graph, wait);
 		if (wait->asked)
 			add_edges_to_modes(drawing, wait->node, conflicts, judged);
-		if (is_judged) {
+		if (is_judged && wait->group_known)
 			add_edges_to_modes(drawing, wait->node, conflicts & (uint16_t)~held_against, asked);
+		if (is_judged && sure)
 			extend_chain(drawing, wait, judged);
-		}
-		if (wait->asked && graph->nodes[wait->node].wait_count == 1)
+		if (wait->asked && sure && graph->nodes[wait->node].wait_count == 1)
 			extend_chain(drawing, wait, asked);
 	}
 }
@@ -141,7 +144,7 @@ struct graph_vertices graph_vertices_new(const struct graph *graph, enum graph_e
 	struct drawing drawing = { .graph = graph, .scratch = &scratch, .vertex_count = graph->node_count };
 	for (uint32_t i = 0; i < graph->lock_count; i++) {
 		const struct graph_lock *lock = &graph->locks[i];
-		draw_hard(&drawing, lock);
+		draw_holders(&drawing, lock, set == GRAPH_EDGES_ALL);
 		if (!lock->order_matters)
 			continue;
 		if (set == GRAPH_EDGES_ALL)

@@ -171,6 +171,7 @@ void server_begin_epoch(struct server *server)
 	server->first_taken_at = WHEN_NONE;
 	server->waiting = -1;
 	questions_release(&server->questions);
+	groups_release(&server->groups);
 	names_release(&server->names);
 }
 
@@ -269,6 +270,7 @@ static void source_give_password(struct source *source, const char *password)
 static void server_free(struct server *owned)
 {
 	questions_release(&owned->questions);
+	groups_release(&owned->groups);
 	names_release(&owned->names);
 	decoder_free(owned->decoder);
 	free(owned->facts.system_identifier);

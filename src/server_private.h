@@ -224,6 +224,17 @@ struct server_questions {
 	double scale; /* what they cost in truth, over the model */
 };
 
+/* Workers of parallel queries that had locks in the reading before: whose they are, by virtual transaction. */
+struct group_member {
+	char virtualtransaction[24];
+	struct identity leader;
+};
+
+struct server_groups {
+	struct group_member *members;
+	size_t count, capacity;
+};
+
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
 enum { SAFE_MOST = 64 };
 
@@ -264,6 +275,7 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct server_groups groups;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
@@ -347,6 +359,12 @@ bool questions_settled(const struct server *server, const struct snapshot *snaps
 void questions_accept(struct server *server, struct snapshot *snapshot, struct queue_answer *answers, uint32_t count);
 void questions_measure(struct server *server, int64_t elapsed);
 void questions_release(struct server_questions *questions);
+
+/* server_groups.c */
+/* Adds to a finished snapshot the leaders that it does not tell, but the one before did. */
+void groups_recall(const struct server_groups *groups, struct snapshot *snapshot);
+void groups_remember(struct server_groups *groups, const struct snapshot *snapshot);
+void groups_release(struct server_groups *groups);
 
 /* server_safe.c */
 void safe_choose(struct server *server, const struct snapshot *snapshot);

@@ -268,6 +268,8 @@ static void build(struct scan *scan)
 	fill_server(scan);
 	fill_totals(scan);
 	snapshot_finish(snapshot);
+	groups_recall(&scan->server->groups, snapshot);
+	groups_remember(&scan->server->groups, snapshot);
 	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
 	safe_accept(scan->server, snapshot, scan->safe, scan->safe_count);
 	frame_analyse(scan->frame);

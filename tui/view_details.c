@@ -166,15 +166,19 @@ static void page_may(struct page *page, const struct state *state, const struct 
 		page_take(page, STYLE_NORMAL, 1, text);
 }
 
-static const char *edge_word(enum edge_kind kind)
+static const char *edge_word(const struct graph *graph, const struct graph_blocker *blocker)
 {
-	switch (kind) {
+	const struct graph_node *node = &graph->nodes[blocker->node];
+	bool known = node->session == SNAPSHOT_NO_INDEX || graph->snapshot->sessions[node->session].leader_known;
+	switch (blocker->kind) {
 	case EDGE_HARD:
 		return "holds it";
 	case EDGE_SOFT:
 		return "is ahead in the queue";
 	case EDGE_PRESUMED:
-		return "is presumably ahead in the queue";
+		if (!known)
+			return "is in the way, perhaps as another session's worker";
+		return node->wait_count > 0 ? "is presumably ahead in the queue" : "presumably holds it";
 	}
 	return "";
 }
@@ -186,7 +190,7 @@ static void page_blockers(struct page *page, const struct frame *frame, uint32_t
 	for (uint32_t i = 0; i < count && i < MOST_NEIGHBOURS; i++) {
 		strbuf_add_string(text, "behind ");
 		node_name(frame, blockers[i].node, text);
-		strbuf_printf(text, ", which %s: ", edge_word(blockers[i].kind));
+		strbuf_printf(text, ", which %s: ", edge_word(frame->graph, &blockers[i]));
 		node_state(frame, blockers[i].node, ascii, text);
 		page_take(page, STYLE_NORMAL, BODY_INDENT + 2, text);
 	}

@@ -65,7 +65,7 @@ static void help_add_signs(struct help *help, bool ascii)
 		{ "▼ ▶", "v >", "open, folded" },
 		{ "├─ └─", "|- `-", "waits for the one above, which holds the lock" },
 		{ "├╌ ├▽", "|. |v.", "waits for one who is only ahead in the queue" },
-		{ "├~", "|~", "the same, by an order that is only estimated" },
+		{ "├~", "|~", "presumed: its order is only estimated, or whose worker it is" },
 		{ "~2nd", "~2nd", "second in the queue, by an order that is only estimated" },
 		{ "● →", "* >", "holds, waits for" },
 		{ "+3", "+3", "three further blockers" },

@@ -14,6 +14,9 @@
  * - fastpath rows and SIReadLock rows do not take part.
  * - The order of a queue matters only between waiters whose modes conflict. It is certain where an answer of
  *   pg_blocking_pids() settles the pair (snapshot.answers), otherwise estimated, and its soft edges are `presumed`.
+ * - A process that may be a parallel query's worker, of which neither the sessions nor the answers tell whose
+ *   (session.leader_known), is a node of its own, or is with its probable leader. What it holds, and what it waits for
+ *   unless it was asked about, makes no edge that is more than presumed: the leader may be another one.
  *
  * A graph lives in its snapshot's arena, is immutable, and indexes into the snapshot.
  */
@@ -27,7 +30,7 @@
 enum edge_kind {
 	EDGE_HARD, /* it holds a lock that conflicts */
 	EDGE_SOFT, /* it waits ahead for one that conflicts, and the order is certain */
-	EDGE_PRESUMED /* soft, by an order that was only estimated */
+	EDGE_PRESUMED /* soft, by an order that was only estimated; or by a process whose lock group is not known */
 };
 
 /* A lock that somebody waits for. */
@@ -44,6 +47,7 @@ struct graph_proc {
 	uint32_t node;
 	uint32_t lock;
 	uint16_t held; /* LOCKMODE_BIT set, united over the group; of one that waits, too, also if it blocks nobody */
+	uint16_t doubtful; /* of these what only processes hold whose lock group is not known */
 	uint16_t wanted; /* likewise, what it waits for */
 };
 
@@ -57,6 +61,7 @@ struct graph_wait {
 	uint32_t tuple_row; /* snapshot.locks: the tuple lock that it holds while it waits for a row's owner; GRAPH_NONE
 			     */
 	enum lockmode mode;
+	bool group_known; /* the process is certain to be of its node's lock group, and of none besides */
 	int64_t since; /* waitstart where it is usable (14+, not stale), else WHEN_NONE */
 	bool cover; /* the queue's order is certain only if the server is asked about it: see graph_cover */
 	bool asked; /* the server was asked, and nothing contradicts it: its place in the queue is certain */
@@ -64,7 +69,7 @@ struct graph_wait {
 	uint32_t principal; /* the node that heads this wait's blockers, GRAPH_NONE if it has none */
 	enum edge_kind principal_kind;
 	uint32_t blocker_count; /* distinct nodes */
-	uint32_t hard_count; /* those of them that hold a conflicting mode */
+	uint32_t hard_count; /* those of them that hold a conflicting mode, be it presumed that they do */
 };
 
 struct graph_node {

@@ -3,9 +3,9 @@
  *
  * Invariants
  * - A snapshot lives in one arena, with every string that it points to. Sessions, locks and prepared transactions
- *   are complete once snapshot_finish has returned; a source then adds the names and `may`, which come by separate
- *   statements, and hands it over; from then on nothing changes. Nothing outside it may be pointed to from it, and no
- *   view keeps a pointer into it beyond its life.
+ *   are complete once snapshot_finish has returned; a source then adds the leaders that it knows of, the names and
+ *   `may`, which come by separate statements, and hands it over; from then on nothing changes. Nothing outside it may
+ * be pointed to from it, and no view keeps a pointer into it beyond its life.
  * - Every string is valid UTF-8 (the source decodes), but hostile: it may hold control characters. Whoever shows it
  *   makes it inert first (tui/text.h).
  * - A NULL string, WHEN_NONE, a pid or oid of 0: the server has no such value, or does not let this role see it.
@@ -103,7 +103,8 @@ struct session {
 	bool is_client; /* occupies one of max_connections' slots, as far as can be told */
 	int32_t leader_pid; /* of a parallel worker, as the server says (13+), 0: none */
 	uint32_t leader; /* index of the session that leads its lock group: its own for all but a parallel worker */
-	bool leader_known; /* false: it is a worker, or its type is hidden and it may be one, and whose is not known */
+	bool leader_known; /* false: it is a worker, or its type is hidden or it is gone and it may be one, and whose is
+			      not known; `leader` is its own index then */
 	uint32_t datid;
 	uint32_t usesysid;
 	const char *backend_type;

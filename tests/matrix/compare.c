@@ -23,6 +23,15 @@ static void add_list(struct strbuf *out, const char *who, const struct edges_ses
 	strbuf_add_string(out, session ? "\n" : " (nothing about it)\n");
 }
 
+static void add_blocker(struct comparing *comparing, const char *when, const struct oracle *oracle, int32_t pid)
+{
+	const struct edges_session *session = edges_find(&oracle->edges, pid);
+	if (session)
+		strbuf_printf(&comparing->comparison->report, "  %d, of %d, %s%s, ran %s: %s\n", pid,
+			      oracle_leader(oracle, pid), session->worker ? "a worker" : "no worker",
+			      session->waits ? ", waiting" : "", when, session->sql);
+}
+
 static void report(struct comparing *comparing, int32_t pid, const char *what, int32_t blocker)
 {
 	struct strbuf *out = &comparing->comparison->report;
@@ -34,6 +43,8 @@ static void report(struct comparing *comparing, int32_t pid, const char *what, i
 	add_list(out, "the server says", edges_find(&comparing->oracle->edges, pid));
 	add_list(out, "pglocktop says", edges_find(comparing->said, pid));
 	oracle_describe(comparing->oracle, pid, out);
+	add_blocker(comparing, "before", comparing->oracle, blocker);
+	add_blocker(comparing, "after", comparing->after, blocker);
 }
 
 /* ---- one session ---- */
@@ -70,7 +81,26 @@ static bool is_presumed_behind(const struct comparing *comparing, int32_t pid, i
 	return edges_find_edge(edges_find(comparing->said, blocker), leader, &kind) && kind == EDGE_PRESUMED;
 }
 
-/* Whether an edge is missing only by a presumed order; reports what is missing without. */
+/*
+ * Whether an edge leads from a worker of the waiter to the blocker, or a presumed one to a worker of the blocker: where
+ * it could not tell whose worker a process is, it shows that one by itself.
+ */
+static bool is_presumed_apart(const struct comparing *comparing, int32_t pid, int32_t blocker)
+{
+	int32_t leader = oracle_leader(comparing->oracle, pid);
+	for (uint32_t i = 0; i < comparing->said->session_count; i++) {
+		const struct edges_session *said = &comparing->said->sessions[i];
+		if (oracle_leader(comparing->oracle, said->pid) != leader)
+			continue;
+		for (uint32_t e = 0; e < said->count; e++)
+			if ((said->edges[e].kind == EDGE_PRESUMED || said->pid != leader) &&
+			    oracle_leader(comparing->oracle, said->edges[e].blocker) == blocker)
+				return true;
+	}
+	return false;
+}
+
+/* Whether an edge is missing only by what is presumed; reports what is missing without. */
 static bool find_missing(struct comparing *comparing, const struct edges_session *truth,
 			 const struct edges_session *said)
 {
@@ -80,12 +110,23 @@ static bool find_missing(struct comparing *comparing, const struct edges_session
 		enum edge_kind kind;
 		if (said->more > 0 || edges_find_edge(said, blocker, &kind))
 			continue;
-		if (truth->edges[i].kind == EDGE_SOFT && is_presumed_behind(comparing, said->pid, blocker))
+		if ((truth->edges[i].kind == EDGE_SOFT && is_presumed_behind(comparing, said->pid, blocker)) ||
+		    is_presumed_apart(comparing, said->pid, blocker))
 			presumed = true;
 		else
 			judge_edge(comparing, said->pid, "an edge is missing, to", blocker);
 	}
 	return presumed;
+}
+
+/* Whether workers run for it: only what those hold may be presumed, since it may not be told whose they are. */
+static bool is_parallel(const struct oracle *oracle, int32_t pid)
+{
+	int32_t leader = oracle_leader(oracle, pid);
+	for (uint32_t i = 0; i < oracle->edges.session_count; i++)
+		if (oracle->edges.sessions[i].worker && oracle->leaders[i] == leader)
+			return true;
+	return false;
 }
 
 static void check_claims(struct comparing *comparing, const struct edges_session *truth,
@@ -95,7 +136,10 @@ static void check_claims(struct comparing *comparing, const struct edges_session
 		const struct edge *edge = &said->edges[i];
 		enum edge_kind kind;
 		bool found = edges_find_edge(truth, edge->blocker, &kind);
-		if (edge->kind == EDGE_PRESUMED ? found && kind == EDGE_HARD : !found || kind != edge->kind)
+		bool may_be_hard =
+			is_parallel(comparing->oracle, said->pid) || is_parallel(comparing->oracle, edge->blocker);
+		if (edge->kind == EDGE_PRESUMED ? found && kind == EDGE_HARD && !may_be_hard
+						: !found || kind != edge->kind)
 			judge_edge(comparing, said->pid, found ? "of the wrong kind, to" : "an edge too many, to",
 				   edge->blocker);
 	}

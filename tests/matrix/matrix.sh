@@ -5,8 +5,8 @@
 #
 # A VERSION is one that servers.sh knows, or `installed`. All that servers.sh knows if none is named. With -c the two
 # counts are appended to FILE, "PASSED FAILED"; without, the last line is "N passed, N failed".
-# STORM_COMPARISONS, STORM_SESSIONS, STORM_SEED: see test_storm.c. MATRIX_ROOMS: the rooms of tests to run, `matrix` unless
-# given; the rooms pg and app run on any version, too.
+# STORM_COMPARISONS, STORM_SESSIONS, STORM_SEED, STORM_PARALLEL: see test_storm.c. MATRIX_ROOMS: the rooms of tests to run,
+# `matrix` unless given; the rooms pg and app run on any version, too.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 

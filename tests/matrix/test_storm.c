@@ -3,7 +3,7 @@
  * by the frames of a live source, which is what people look at.
  *
  * STORM_SEED=N repeats the choices; STORM_COMPARISONS=N is how many there have to be, STORM_SESSIONS=N how many
- * sessions.
+ * sessions; STORM_PARALLEL=0 leaves parallel queries out.
  */
 #include "storm.h"
 
@@ -66,7 +66,7 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 	uint64_t wanted = setting("STORM_COMPARISONS", COMPARISONS), rounds = 0;
 	char what[64];
 	storm_start(&storm, matrix, seed, (unsigned)setting("STORM_SESSIONS", SESSIONS), deadlock_timeout);
-	storm.random.parallel = setting("STORM_PARALLEL", 0) > 0;
+	storm.random.parallel = setting("STORM_PARALLEL", 1) > 0;
 	while (once.compared + live.compared < wanted && once.mismatches + live.mismatches < REPORTS) {
 		uint64_t wrong = once.mismatches + live.mismatches;
 		storm_issue(&storm);
