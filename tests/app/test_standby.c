@@ -188,7 +188,7 @@ static void names_recovery_as_the_blocker(void **state)
 	expect_recovery_known_to_all(pair, reader, "is the startup process. recovery: cannot be signalled");
 	static const char *const arguments[] = { NULL };
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 30 });
-	stage_expect(stage, "recovery: cannot be signalled; end the tr");
+	stage_expect(stage, "recovery: cannot be signalled; end");
 	vt_send(stage->vt, "gK");
 	stage_expect(stage,
 		     "is the startup process. recovery: cannot be signalled; end the transaction on the primary");

@@ -32,7 +32,7 @@ static const char *const hostile_texts[] = {
 };
 
 /* In the order of enum style; for the pictures that people look at. */
-static const char *const style_samples[STYLE_COUNT] = {
+static const char *const style_samples[] = {
 	"normal: update orders set status",
 	"dim: ended, stale",
 	"strong",
@@ -48,6 +48,7 @@ static const char *const style_samples[STYLE_COUNT] = {
 	"holds: idle in txn 4m58s",
 	"DEADLOCK of 2",
 	"match",
+	"TAGGED 3",
 	"question: Idle in transaction 4m58s",
 	"TERMINATE 8008",
 	"message: TERM sent to 8008",
@@ -55,6 +56,7 @@ static const char *const style_samples[STYLE_COUNT] = {
 	"hint",
 	"hint key",
 };
+_Static_assert(sizeof style_samples / sizeof *style_samples == STYLE_COUNT, "each style has a sample");
 
 static void draw_wide(struct canvas *canvas)
 {
