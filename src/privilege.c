@@ -205,8 +205,10 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 			explain_hidden_worker(snapshot, out);
 			break;
 		}
-		strbuf_printf(out, "is a %s without a role: only a superuser may signal it, no GRANT would do",
-			      session->backend_type ? session->backend_type : "process");
+		strbuf_printf(out,
+			      "is a background process (%s) without a role: only a superuser may signal it, no GRANT "
+			      "would do",
+			      session->backend_type ? session->backend_type : "?");
 		break;
 	case MAY_NOT_AUXILIARY:
 		explain_auxiliary(snapshot, session, out);

@@ -39,7 +39,7 @@ char *source_service_name(const struct connect_options *options)
 	const char *operand = database_operand(options), *environment = getenv("PGSERVICE");
 	char *name = NULL;
 	PQconninfoOption *parsed = operand && is_conninfo(operand) ? PQconninfoParse(operand, NULL) : NULL;
-	for (const PQconninfoOption *option = parsed; option && option->keyword; option++)
+	for (const PQconninfoOption *option = parsed; option && option->keyword && !name; option++)
 		if (strcmp(option->keyword, "service") == 0 && option->val && *option->val)
 			name = strdup(option->val);
 	PQconninfoFree(parsed);

@@ -434,14 +434,12 @@ static void act(struct state *state, const struct scene *scene, enum action acti
 	if (action == ACTION_NONE)
 		return;
 	bool covered = state->help || state->log_text;
-	if (action == ACTION_QUIT && (covered || state->details)) {
+	if (is_movement(action) && covered) {
+		scroll(state->help ? &state->help_top : &state->log_top, page_of(state), action);
+	} else if (covered ? !goes_with_help(state, action) : action == ACTION_QUIT && state->details) {
 		leave(state);
 	} else if (action == ACTION_QUIT) {
 		quit(state, scene, now);
-	} else if (is_movement(action) && covered) {
-		scroll(state->help ? &state->help_top : &state->log_top, page_of(state), action);
-	} else if (covered && !goes_with_help(state, action)) {
-		leave(state);
 	} else if (is_movement(action) && state->details) {
 		scroll(&state->details_top, page_of(state), action);
 	} else if (is_movement(action) && scene) {
