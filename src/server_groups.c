@@ -44,7 +44,7 @@ void groups_recall(const struct server_groups *groups, struct snapshot *snapshot
 {
 	for (uint32_t i = 0; i < snapshot->lock_count && groups->count > 0; i++) {
 		const struct lock *lock = &snapshot->locks[i];
-		struct group_member key;
+		struct group_member key = { 0 };
 		if (lock->session == SNAPSHOT_NO_INDEX || snapshot->sessions[lock->session].leader_known ||
 		    !names_transaction(lock))
 			continue;
