@@ -299,6 +299,9 @@ static void keep_autovacuum_busy(void)
 			    " autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100,"
 			    " autovacuum_vacuum_cost_limit = 1, fillfactor = 10);"
 			    "insert into dirty select n from generate_series(1, 20000) n; delete from dirty");
+	/* An idle session may keep to itself for 10 s what it has counted; one that goes on tells it. */
+	pgserver_wait_until(admin, "select exists (select from pg_stat_activity"
+				   " where backend_type = 'autovacuum worker' and query ~ 'dirty')");
 }
 
 /* That one: others look into a database, find nothing to do, and end. */
