@@ -44,7 +44,7 @@
 	ACTION(MINIMUM_AGE, FIND, "minimum-age", "show only what has lasted some seconds")                             \
 	ACTION(CANCEL, SIGNALLING, "cancel", "cancel the query of this session (asks)")                                \
 	ACTION(TERMINATE, SIGNALLING, "terminate", "terminate this session (asks)")                                    \
-	ACTION(TAG, SIGNALLING, "tag", "tag this session; again: untag. C and K then mean all tagged ones")            \
+	ACTION(TAG, SIGNALLING, "tag", "tag or untag this session; C and K then mean all tagged ones")                 \
 	ACTION(UNTAG_ALL, SIGNALLING, "untag-all", "untag all")                                                        \
 	ACTION(FREEZE, REFRESHING, "freeze", "freeze the screen; again: go on")                                        \
 	ACTION(INTERVAL, REFRESHING, "interval", "the seconds between two refreshes")                                  \
