@@ -84,6 +84,7 @@ struct agenda {
 	char *password; /* as typed; wiped once connected */
 	int64_t interval;
 	struct identity selected;
+	bool all_of_selected; /* all its locks are wanted, not only those that matter to others */
 	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *watched; /* sent; what becomes of the target? */
@@ -173,6 +174,7 @@ struct names {
 	struct name_cache roles, databases, relations;
 	struct name_cache incoming_roles, incoming_databases, incoming_relations; /* of the statements under way */
 	int64_t retry_at; /* after a failure; monotonic */
+	bool hindered; /* the last statement for names failed: a catalog may be locked */
 	int64_t rights_at, databases_at; /* when they were asked for; monotonic; WHEN_NONE: never */
 	struct own_role own;
 	uint32_t own_database; /* oid */
@@ -222,6 +224,36 @@ struct server_questions {
 	bool cut, was_cut; /* the budget had no room for all of these; of those before */
 	double model; /* what they should cost, microseconds */
 	double scale; /* what they cost in truth, over the model */
+};
+
+/* A session that waited or blocked when the locks were read. */
+struct kept_session {
+	struct identity id, leader;
+	int64_t query_start;
+	uint32_t backend_xid, backend_xmin;
+	const char *wait_event; /* NULL: none was shown */
+	bool waits; /* it awaits a lock itself: only then all but `id` counts */
+};
+
+/*
+ * What is kept of the last scan, so that a watch can do without reading the lock table: server_watch.c. Strings and
+ * arrays are in its arena.
+ */
+struct server_watch {
+	struct arena arena;
+	struct lock *locks;
+	uint32_t lock_count;
+	int64_t locks_at; /* the server's clock when they were read */
+	struct kept_session *sessions; /* by pid */
+	uint32_t session_count, wait_count;
+	struct prepared *prepared; /* by xid; without their texts */
+	uint32_t prepared_count;
+	struct identity selected; /* whose own locks are among them; pid 0: nobody's */
+	int64_t selected_change; /* its state_change */
+	bool possible; /* false: what was read cannot be confirmed by asking */
+	bool wanted; /* the next refresh is to be a watch, if no scan is demanded */
+	bool unsteady; /* the last watch found a change: no other until two scans find the same */
+	double scan_cost; /* microseconds of the server's that reading the locks takes, smoothed */
 };
 
 /* Workers of parallel queries that had locks in the reading before: whose they are, by virtual transaction. */
@@ -275,11 +307,12 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct server_watch watch;
 	struct server_groups groups;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
-	int64_t scan_time; /* the server's, of the last refresh */
+	int64_t scan_time; /* the server's, of the last scan, without its questions */
 	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
@@ -358,7 +391,24 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 bool questions_settled(const struct server *server, const struct snapshot *snapshot);
 void questions_accept(struct server *server, struct snapshot *snapshot, struct queue_answer *answers, uint32_t count);
 void questions_measure(struct server *server, int64_t elapsed);
+/* In the place of those chosen: about every wait. */
+void questions_choose_all(struct server *server, const struct graph *graph);
+/* Microseconds that asking about every wait should take. */
+double questions_cost_of_all(const struct server *server, const struct graph *graph);
 void questions_release(struct server_questions *questions);
+
+/* server_watch.c */
+/* Keeps what a watch needs of a frame whose locks were read just now; `cost`: what reading them took the server. */
+void watch_keep(struct server *server, const struct frame *frame, int64_t cost);
+/* Whether the next refresh is to be a watch: chooses its questions then. */
+void watch_choose(struct server *server, const struct frame *frame);
+/* Adds the locks that were kept to a snapshot that is not finished. */
+void watch_add_locks(const struct server *server, struct snapshot *snapshot);
+/* Of the frame of a watch: whether its answers prove that every wait and its blockers are as they were. */
+bool watch_confirms(const struct server *server, const struct frame *frame);
+/* Whether a pid was seen to await a lock when they were read. */
+bool watch_knows(const struct server *server, int32_t pid);
+void watch_release(struct server_watch *watch);
 
 /* server_groups.c */
 /* Adds to a finished snapshot the leaders that it does not tell, but the one before did. */
