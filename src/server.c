@@ -24,6 +24,7 @@ const struct server_limits server_limits_default = {
 	.names_once = WHEN_SECOND,
 	.settle_once = 500 * MILLISECOND,
 	.settle_all = 2 * WHEN_SECOND,
+	.watch_below = 0.7,
 };
 
 /* ---- what is told ---- */

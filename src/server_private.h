@@ -199,6 +199,7 @@ struct server_limits {
 	int64_t names, names_once; /* a frame waits for its names */
 	int64_t settle_once; /* for the order of the queues */
 	int64_t settle_all; /* the same, where every edge was asked for */
+	double watch_below; /* a watch is begun whose questions should cost less than this times a scan's locks */
 };
 
 extern const struct server_limits server_limits_default;
@@ -208,7 +209,7 @@ struct server_facts {
 	char *system_identifier; /* NULL where it may not be read */
 	int64_t started_at;
 	int64_t deadlock_timeout;
-	int32_t max_connections, reserved_connections;
+	int32_t max_connections, reserved_connections, max_prepared;
 	int32_t own_pid;
 	bool pooled;
 	bool tells_replay; /* it was a standby when it was connected to, and answered how far it is */
@@ -262,9 +263,13 @@ struct group_member {
 	struct identity leader;
 };
 
+enum { WORKERS_REMEMBERED = 64 };
+
 struct server_groups {
 	struct group_member *members;
 	size_t count, capacity;
+	int32_t workers[WORKERS_REMEMBERED]; /* all that there were: their locks are wanted whole */
+	uint32_t worker_count;
 };
 
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
@@ -312,6 +317,7 @@ struct server {
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
+	bool progress_wanted; /* by what the last frame shows, a maintenance command may be under way */
 	int64_t scan_time; /* the server's, of the last scan, without its questions */
 	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */

@@ -16,13 +16,32 @@ enum {
 
 enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17 = 170000, V18 = 180000 };
 
+#define NO_WAITSTART "null::pg_catalog.timestamptz as waitstart"
 #define LOCK_COLUMNS                                                                                                   \
 	"select locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid,"       \
 	" virtualtransaction, pid, mode, granted, fastpath, "
 
-#define LOCKS_SENT                                                                                                     \
+/*
+ * What can block, of the locks that somebody waits for; with $2 of all. $1: of these processes all there is, fast path
+ * and SIReadLock rows, too, which are most of all there are. A prepared transaction is known by the lock on its own
+ * xid. The same lock has the same key, and here it does no harm that others have it, too.
+ */
+#define LOCK_KEY "coalesce(relation, objid, classid, database)"
+#define IS_WANTED(key)                                                                                                 \
+	key " operator(pg_catalog.=) any (select " key " from l where not granted and " key " is not null)"
+#define LOCKS_SENT(waitstart)                                                                                          \
+	"with l as (" LOCK_COLUMNS waitstart                                                                           \
 	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
-	" or pid operator(pg_catalog.=) $1 or $1 operator(pg_catalog.=) -1"
+	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or " IS_WANTED(                    \
+		LOCK_KEY) " or " IS_WANTED("transactionid") " or " IS_WANTED("virtualxid") " or pid "                  \
+											   "operator(pg_catalog.=) "   \
+											   "any ($1) or $2"            \
+											   " or (pid is null and "     \
+											   "transactionid is not "     \
+											   "null)"
+
+/* All rows of all kinds. */
+#define LOCKS_ALL(waitstart) LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"
 
 /*
  * A process that awaits a lock shows no wait event while it has just joined the queue and while it looks for deadlocks,
@@ -108,19 +127,10 @@ static const struct query queries[] = {
 	  1,
 	  { INT4_ARRAY_OID },
 	  "select p, pg_catalog.pg_safe_snapshot_blocking_pids(p) from pg_catalog.unnest($1) p" },
-	/*
-	 * Fast path and SIReadLock rows cannot block and are most of all there are: they are sent of one session, $1,
-	 * whose details are looked at; of all where $1 is -1.
-	 */
-	{ QUERY_LOCKS,
-	  0,
-	  V14,
-	  "pg_lock_status",
-	  16,
-	  1,
-	  { INT4_OID },
-	  LOCK_COLUMNS "null::pg_catalog.timestamptz" LOCKS_SENT },
-	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 1, { INT4_OID }, LOCK_COLUMNS "waitstart" LOCKS_SENT },
+	{ QUERY_LOCKS, 0, V14, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, BOOL_OID }, LOCKS_SENT(NO_WAITSTART) },
+	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, BOOL_OID }, LOCKS_SENT("waitstart") },
+	{ QUERY_ALL_LOCKS, 0, V14, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL(NO_WAITSTART) },
+	{ QUERY_ALL_LOCKS, V14, 0, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL("waitstart") },
 	{ QUERY_CLOCK,
 	  0,
 	  0,
@@ -217,23 +227,27 @@ static const struct query queries[] = {
 	  0,
 	  V16,
 	  "current_setting",
-	  4,
+	  5,
 	  0,
 	  { 0 },
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4,"
-	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS(
+		  "deadlock_timeout") ", pg_catalog.pg_postmaster_start_time(),"
+				      " pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4" },
 	{ QUERY_SETTINGS,
 	  V16,
 	  0,
 	  "current_setting",
-	  4,
+	  5,
 	  0,
 	  { 0 },
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"
 	  " + pg_catalog.current_setting('reserved_connections')::pg_catalog.int4,"
-	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS(
+		  "deadlock_timeout") ", pg_catalog.pg_postmaster_start_time(),"
+				      " pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4" },
 	{ QUERY_SYSTEM,
 	  0,
 	  0,

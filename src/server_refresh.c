@@ -171,13 +171,19 @@ static void add_questions(struct server *server, struct reading *reading)
 	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_question, reading);
 }
 
-/* The clock after it tells what it cost. */
+/* The clock after them tells what they cost. Of whose session all is hidden only its locks tell what it is. */
 static void add_locks(struct server *server, struct reading *reading)
 {
+	const struct server_groups *groups = &server->groups;
 	struct query_params params = { .count = 0 };
-	int32_t selected = server->agenda.all_of_selected ? server->agenda.selected.pid : 0;
-	query_add_int32(&params, server->options.all_locks ? -1 : selected);
-	exchange_add_query(server, QUERY_LOCKS, &params, handle_lock, reading);
+	int32_t pids[WORKERS_REMEMBERED + 1] = { server->agenda.all_of_selected ? server->agenda.selected.pid : 0 };
+	memcpy(pids + 1, groups->workers, groups->worker_count * sizeof *pids);
+	query_add_int32_array(&params, pids, groups->worker_count + 1, reading->reader.arena);
+	query_add_bool(&params, !server->names.own.sees_all);
+	if (server->options.all_locks)
+		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
+	else
+		exchange_add_query(server, QUERY_LOCKS, &params, handle_lock, reading);
 	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
 }
 
@@ -195,8 +201,10 @@ static void ask(struct server *server, struct reading *reading)
 		add_locks(server, reading);
 	query_add_bool(&activity, reading->kind == READING_WATCH);
 	exchange_add_query(server, QUERY_ACTIVITY, &activity, handle_session, reading);
-	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, reading);
-	exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, reading);
+	if (server->facts.max_prepared > 0 || server->facts.pooled)
+		exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, reading);
+	if (reading->kind == READING_SCAN || server->progress_wanted)
+		exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, reading);
 	if (server->facts.tells_replay)
 		exchange_add_query(server, QUERY_STANDBY, NULL, handle_standby, reading);
 	query_add_oid_array(&tail, databases, count, reading->reader.arena);
@@ -421,6 +429,23 @@ static double question_budget(const struct server *server)
 	return share > least ? share : least;
 }
 
+/*
+ * Whoever runs and waits for no lock may come to report progress, as may who has begun to; a waiter that stands still
+ * does not begin to.
+ */
+static bool may_report_progress(const struct snapshot *snapshot, int32_t own_pid)
+{
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		bool idle = session->state == SESSION_IDLE || session->state == SESSION_IDLE_IN_TRANSACTION ||
+			    session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED || session->state == SESSION_NO_STATE;
+		bool blocked = session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
+		if (session->progress || (!idle && !blocked && session->id.pid != own_pid))
+			return true;
+	}
+	return false;
+}
+
 /* What the next reading asks about, and whether it is a watch; false: it is worth a round trip more in this refresh. */
 static bool plan(struct server *server, const struct frame *frame)
 {
@@ -428,6 +453,7 @@ static bool plan(struct server *server, const struct frame *frame)
 	safe_choose(server, frame->snapshot);
 	bool settled = questions_settled(server, frame->snapshot) && safe_settled(server, frame->snapshot);
 	watch_choose(server, frame);
+	server->progress_wanted = may_report_progress(frame->snapshot, server->facts.own_pid);
 	return settled;
 }
 

@@ -20,7 +20,8 @@ static bool handle_settings(void *context, const struct row_field *fields, struc
 	return rows_take_int32(fields[0], "max_connections", &warm->facts.max_connections, err) &&
 	       rows_take_int32(fields[1], "reserved connections", &warm->facts.reserved_connections, err) &&
 	       rows_take_int64(fields[2], "deadlock_timeout", &warm->facts.deadlock_timeout, err) &&
-	       rows_take_int64(fields[3], "postmaster's start time", &warm->facts.started_at, err);
+	       rows_take_int64(fields[3], "postmaster's start time", &warm->facts.started_at, err) &&
+	       rows_take_int32(fields[4], "max_prepared_transactions", &warm->facts.max_prepared, err);
 }
 
 static bool handle_system(void *context, const struct row_field *fields, struct err *err)
@@ -151,12 +152,15 @@ static void add_refresh(struct server *server)
 	const int32_t nobody = 0;
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
-	query_add_int32(&locks, 0);
+	query_add_int32_array(&locks, &nobody, 1, &arena);
+	query_add_bool(&locks, false);
 	query_add_bool(&activity, true);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
+	if (server->options.all_locks)
+		add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
 	add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);

@@ -13,9 +13,11 @@
 
 enum { V14 = 140000, WAITS_MOST = 20000, EDGES_MOST = 100000 };
 
-/* A scan takes the locks of the table once, each question once more: where the costs are near, a scan it is. */
-#define START_BELOW 0.7
-#define STOP_ABOVE 1.0
+/*
+ * A scan takes the locks of the table once, each question once more: where the costs are near, a scan it is. A watch
+ * that has begun may cost so much more before it ends.
+ */
+#define GOES_ON 1.4
 
 void watch_release(struct server_watch *watch)
 {
@@ -306,9 +308,9 @@ void watch_choose(struct server *server, const struct frame *frame)
 {
 	struct server_watch *watch = &server->watch;
 	bool watched = frame->snapshot->locks_age > 0;
-	double cost = questions_cost_of_all(server, frame->graph);
+	double most = watch->scan_cost * server->limits.watch_below * (watched ? GOES_ON : 1);
 	watch->wanted = watch->possible && !watch->unsteady && !server->names.hindered &&
-			cost <= watch->scan_cost * (watched ? STOP_ABOVE : START_BELOW);
+			questions_cost_of_all(server, frame->graph) <= most;
 	if (watch->wanted)
 		questions_choose_all(server, frame->graph);
 }

@@ -64,6 +64,7 @@ static bool is_named(const struct frame *frame, const void *argument)
 static void expect_name(struct listener *listener, PGconn *holder, const char *name)
 {
 	struct naming naming = { listener, holder, name };
+	listener_select(listener, holder); /* nobody wants its locks: they are read of whom one looks at */
 	listener_refresh_until(listener, is_named, &naming);
 }
 
@@ -73,6 +74,7 @@ static void expect_oid(struct listener *listener, PGconn *holder, const char *da
 	char name[64];
 	struct naming naming = { listener, holder, name };
 	snprintf(name, sizeof name, "%s%s", database, oid);
+	listener_select(listener, holder);
 	listener_refresh(listener);
 	if (!is_named(listener->frame, &naming))
 		fail_msg("not named \"%s\"", name);
@@ -162,6 +164,7 @@ static void names_in_another_encoding(void **state)
 	pgserver_run(holder, "create table \"caf\xe9\" (n int)");
 	hold(holder, "\"caf\xe9\"");
 	struct listener listener = listener_new(server, NULL, "guard");
+	listener_select(&listener, holder);
 	listener_refresh(&listener);
 	listener_look_up(&listener, holder, LOOKUP_DONE);
 	expect_name(&listener, holder, "table \"café\" in latin");
@@ -176,6 +179,7 @@ static void a_role_that_may_not_connect_is_told_so(void **state)
 	hold(holder, "items");
 	pgserver_run(admin, "revoke connect on database shop from public");
 	struct listener listener = listener_new(server, NULL, "guard");
+	listener_select(&listener, holder);
 	listener_refresh(&listener);
 	listener_look_up(&listener, holder, LOOKUP_FAILED);
 	assert_non_null(strstr(listener.lookup.text, "permission denied for database"));
@@ -192,6 +196,7 @@ static void a_locked_catalog_of_another_database(void **state)
 	PGconn *holder = pgserver_connect(server, "shop"), *locker = pgserver_connect(server, "shop");
 	hold(holder, "items");
 	struct listener listener = listener_new(server, NULL, "guard");
+	listener_select(&listener, holder);
 	listener_refresh(&listener);
 	pgserver_run(locker, "begin; lock table pg_catalog.pg_class in access exclusive mode");
 	unsigned lookups = listener.lookups;
@@ -228,6 +233,7 @@ static void it_can_be_left_while_a_look_up_hangs(void **state)
 	PGconn *holder = pgserver_connect(server, "shop"), *locker = pgserver_connect(server, "shop");
 	hold(holder, "items");
 	struct listener listener = listener_new(server, NULL, "guard");
+	listener_select(&listener, holder);
 	listener_refresh(&listener);
 	pgserver_run(locker, "begin; lock table pg_catalog.pg_class in access exclusive mode");
 	struct source_command command = { .kind = COMMAND_LOOKUP };
