@@ -13,6 +13,7 @@
 
 #define TRY_HELP "pglocktop --help lists the options"
 #define INTERVAL_DEFAULT WHEN_SECOND
+#define SHARE_DEFAULT 5 /* per cent */
 #define WAIT_DEFAULT (3 * WHEN_SECOND)
 #define MOST_DEFAULT 5
 #define SECONDS_MOST (1000000000 * WHEN_SECOND)
@@ -23,6 +24,18 @@
 static bool set_interval(struct options *options, const char *argument, struct err *err)
 {
 	return options_parse_interval(argument, &options->server.interval, err);
+}
+
+static bool set_server_share(struct options *options, const char *argument, struct err *err)
+{
+	int percent = 0;
+	const char *digit = argument;
+	for (; *digit >= '0' && *digit <= '9' && percent <= 100; digit++)
+		percent = percent * 10 + (*digit - '0');
+	if (digit == argument || *digit || percent > 100)
+		return err_set(err, "invalid share \"%s\": --server-share takes per cent, 0 to 100", argument);
+	options->server.server_share = percent;
+	return true;
 }
 
 static bool set_order(struct options *options, const char *argument, struct err *err)
@@ -176,6 +189,8 @@ const struct option_row option_rows[] = {
 	  .set = set_always_prompt },
 	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
 	  .set = set_interval, CONFIGURABLE },
+	{ 0, "server-share", "PERCENT", "of its time for refreshes, else fewer: default 5, 0 for no limit",
+	  OPTIONS_SCREEN, .set = set_server_share, CONFIGURABLE },
 	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only),
 	  CONFIGURABLE },
 	{ 'm', "mask", NULL, "literals in queries show as ?; the key M takes it off", OPTIONS_SCREEN, MEMBER(mask),
@@ -450,9 +465,11 @@ static enum options_outcome take_options(int argc, char *argv[], struct options 
 static enum options_outcome read_all(int argc, char *argv[], const struct config *config, const char *service,
 				     struct options *options, struct given *given, struct err *err)
 {
-	*options = (struct options){
-		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
-	};
+	*options = (struct options){ .server.interval = INTERVAL_DEFAULT,
+				     .server.server_share = SHARE_DEFAULT,
+				     .count = 1,
+				     .wait = WAIT_DEFAULT,
+				     .most = MOST_DEFAULT };
 	*given = (struct given){ .row = { false } };
 	if (config && !config_apply(config, service, options, err))
 		return OPTIONS_WRONG;
