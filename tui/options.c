@@ -189,7 +189,7 @@ const struct option_row option_rows[] = {
 	  .set = set_always_prompt },
 	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
 	  .set = set_interval, CONFIGURABLE },
-	{ 0, "server-share", "PERCENT", "of its time for refreshes, else fewer: default 5, 0 for no limit",
+	{ 0, "server-share", "PERCENT", "of the server's time at most, default 5; 0: no limit",
 	  OPTIONS_SCREEN, .set = set_server_share, CONFIGURABLE },
 	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only),
 	  CONFIGURABLE },
