@@ -23,22 +23,19 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 
 /*
  * What can block, of the locks that somebody waits for; with $2 of all. $1: of these processes all there is, fast path
- * and SIReadLock rows, too, which are most of all there are. A prepared transaction is known by the lock on its own
- * xid. The same lock has the same key, and here it does no harm that others have it, too.
+ * and SIReadLock rows, too, which are most of all there are. Whoever waits for a row holds its tuple. A prepared
+ * transaction is known by the lock on its own xid. The same lock has the same key, and here it does no harm that others
+ * have it, too.
  */
-#define LOCK_KEY "coalesce(relation, objid, classid, database)"
 #define IS_WANTED(key)                                                                                                 \
-	key " operator(pg_catalog.=) any (select " key " from l where not granted and " key " is not null)"
+	" or " key " operator(pg_catalog.=) any (select " key " from l where not granted and " key " is not null)"
 #define LOCKS_SENT(waitstart)                                                                                          \
 	"with l as (" LOCK_COLUMNS waitstart                                                                           \
 	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
-	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or " IS_WANTED(                    \
-		LOCK_KEY) " or " IS_WANTED("transactionid") " or " IS_WANTED("virtualxid") " or pid "                  \
-											   "operator(pg_catalog.=) "   \
-											   "any ($1) or $2"            \
-											   " or (pid is null and "     \
-											   "transactionid is not "     \
-											   "null)"
+	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or tuple is not null or $2"        \
+	" or pid operator(pg_catalog.=) any ($1) or pid is null and transactionid is not null" WANTED_KEYS
+#define WANTED_KEYS                                                                                                    \
+	IS_WANTED("coalesce(relation, objid, classid, database)") IS_WANTED("transactionid") IS_WANTED("virtualxid")
 
 /* All rows of all kinds. */
 #define LOCKS_ALL(waitstart) LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"
