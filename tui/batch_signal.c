@@ -1,6 +1,7 @@
 #include "batch_signal.h"
 
 #include "confirm.h"
+#include "interrupt.h"
 
 #include "pglocktop/privilege.h"
 #include "pglocktop/question.h"
@@ -35,6 +36,7 @@ struct batch {
 	bool unlogged; /* the log cannot be written */
 	struct err unlogged_why;
 	bool lost; /* the source has given up; its last news may still come */
+	int interrupted; /* by which signal; 0: not */
 	struct err *err;
 };
 
@@ -272,8 +274,8 @@ static bool take_log_answer(struct batch *batch)
 	return answer.kind != AUDIT_NOTHING;
 }
 
-/* The server is gone, and with it what became of the rest. */
-static void give_up(struct batch *batch)
+/* What became of the rest is not known. */
+static void give_up(struct batch *batch, const char *why)
 {
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct errand *errand = &batch->errands[i];
@@ -284,22 +286,26 @@ static void give_up(struct batch *batch)
 					    .elapsed = WHEN_NONE,
 					    .waiting_before = -1,
 					    .waiting_after = -1,
-					    .waiters = -1,
-					    .text = "the connection was lost: it may have been sent" };
+					    .waiters = -1 };
+		snprintf(news.text, sizeof news.text, "%s: it may have been sent", why);
 		finish(batch, errand, &news);
 	}
 }
 
-/* Each signal has an end: the source gives up on it, or on the server. */
-static void await_ends(struct batch *batch)
+/* Each signal has an end: the source gives up on it, or on the server; or somebody does on this program. */
+static void await_ends(struct batch *batch, struct interrupt *interrupt)
 {
 	struct pollfd ready[] = { { batch->source->ops->fd(batch->source), POLLIN, 0 },
-				  { audit_fd(batch->audit), POLLIN, 0 } };
+				  { audit_fd(batch->audit), POLLIN, 0 },
+				  { interrupt->fd, POLLIN, 0 } };
 	while (batch->open > 0) {
 		bool news = take_source_news(batch);
 		bool answer = take_log_answer(batch);
-		if (!news && !answer && poll(ready, 2, batch->lost ? LAST_WORDS : -1) == 0)
-			give_up(batch);
+		if (!news && !answer && poll(ready, 3, batch->lost ? LAST_WORDS : -1) == 0)
+			give_up(batch, "the connection was lost");
+		batch->interrupted = interrupt_take(interrupt);
+		if (batch->interrupted)
+			give_up(batch, "interrupted");
 	}
 }
 
@@ -329,8 +335,11 @@ static void signal_all(struct batch *batch)
 	}
 	if (!batch->options->yes && !ask(batch))
 		return;
+	struct interrupt interrupt;
+	interrupt_begin(&interrupt);
 	send_all(batch);
-	await_ends(batch);
+	await_ends(batch, &interrupt);
+	interrupt_end(&interrupt);
 }
 
 int batch_signal_run(const struct options *options, const struct targets *targets, struct charset charset,
@@ -358,6 +367,9 @@ int batch_signal_run(const struct options *options, const struct targets *target
 	/* One that hangs is left behind; the program ends. */
 	if (batch.audit)
 		(void)audit_stop(batch.audit, LOG_LAST_WAIT);
+	/* The last lines are on the record: the shell hears which signal it was. */
+	if (batch.interrupted)
+		raise(batch.interrupted);
 	free(batch.errands);
 	frame_free(owned_frame);
 	return code;
