@@ -265,13 +265,38 @@ static bool take_source_news(struct batch *batch)
 	return news.kind != NEWS_NONE;
 }
 
+/* What was not sent for want of a record is told as such; that of what was sent something is missing, by itself. */
+static void take_appended(struct batch *batch, const struct audit_answer *answer)
+{
+	struct signal_news news;
+	if (signaller_take(batch->signaller, answer, &news))
+		take_news(batch, &news);
+	else if (!answer->done && !batch->unlogged)
+		err_set(batch->err, "not all of it is in the audit log: %.900s", answer->err.text);
+}
+
 static bool take_log_answer(struct batch *batch)
 {
 	struct audit_answer answer = audit_take(batch->audit);
-	struct signal_news news;
-	if (answer.kind == AUDIT_APPENDED && signaller_take(batch->signaller, &answer, &news))
-		take_news(batch, &news);
+	if (answer.kind == AUDIT_APPENDED)
+		take_appended(batch, &answer);
 	return answer.kind != AUDIT_NOTHING;
+}
+
+/* The last lines: they are answered before a probe that is asked for after them. */
+static void await_log(struct batch *batch)
+{
+	struct pollfd ready = { audit_fd(batch->audit), POLLIN, 0 };
+	audit_probe(batch->audit);
+	for (;;) {
+		struct audit_answer answer = audit_take(batch->audit);
+		if (answer.kind == AUDIT_PROBED)
+			return;
+		if (answer.kind == AUDIT_APPENDED)
+			take_appended(batch, &answer);
+		else
+			poll(&ready, 1, -1);
+	}
 }
 
 /* What became of the rest is not known. */
@@ -339,6 +364,7 @@ static void signal_all(struct batch *batch)
 	interrupt_begin(&interrupt);
 	send_all(batch);
 	await_ends(batch, &interrupt);
+	await_log(batch);
 	interrupt_end(&interrupt);
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -360,6 +361,39 @@ static void goes_on_where_nobody_reads(void **state)
 		assert_int_equal(count_logged(stage, ids[i], "\"outcome\":\"gone\""), 1);
 }
 
+static void await_sent(struct stage *stage, const char *id)
+{
+	int64_t deadline = when_monotonic() + VT_PATIENCE_MS * INT64_C(1000);
+	while (count_logged(stage, id, "\"event\":\"sent\"") == 0) {
+		assert_true(when_monotonic() < deadline);
+		poll(NULL, 0, 5);
+	}
+}
+
+/* The log goes after the signal went out: that is no success. */
+static void says_that_the_record_is_not_whole(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE], moved[200];
+	const char *const arguments[] = {
+		"--terminate", identity_of(stage, victim, id), "--yes", "--wait", "600", NULL
+	};
+	kill(PQbackendPID(victim), SIGSTOP);
+	stage->frozen = PQbackendPID(victim);
+	stage_start(stage, arguments);
+	await_sent(stage, id);
+	snprintf(moved, sizeof moved, "%s.1", stage->log);
+	assert_int_equal(rename(stage->log, moved), 0);
+	assert_int_equal(mkdir(stage->log, 0700), 0);
+	stage_thaw_backend(stage);
+	stage_expect(stage, "gone after");
+	stage_expect(stage, "not all of it is in the audit log: ");
+	assert_int_equal(stage_expect_exit(stage), 1);
+	assert_int_equal(rmdir(stage->log), 0);
+	assert_int_equal(rename(moved, stage->log), 0);
+}
+
 /* Ctrl-C while it waits: the server has the signal, what came of it is on the record as unknown. */
 static void logs_that_it_was_interrupted(void **state)
 {
@@ -372,11 +406,7 @@ static void logs_that_it_was_interrupted(void **state)
 	kill(PQbackendPID(victim), SIGSTOP);
 	stage->frozen = PQbackendPID(victim);
 	stage_start(stage, arguments);
-	int64_t deadline = when_monotonic() + VT_PATIENCE_MS * INT64_C(1000);
-	while (count_logged(stage, id, "\"event\":\"sent\"") == 0) {
-		assert_true(when_monotonic() < deadline);
-		poll(NULL, 0, 5);
-	}
+	await_sent(stage, id);
 	vt_signal(stage->vt, SIGINT);
 	stage_expect(stage, "unknown: interrupted: it may have been sent");
 	assert_int_equal(stage_expect_exit(stage), 128 + SIGINT);
@@ -400,6 +430,7 @@ int main(void)
 		cmocka_unit_test_teardown(reads_ids_from_its_input, stage_clear),
 		cmocka_unit_test_teardown(refuses_input_with_a_bad_line, stage_clear),
 		cmocka_unit_test_teardown(goes_on_where_nobody_reads, stage_clear),
+		cmocka_unit_test_teardown(says_that_the_record_is_not_whole, stage_clear),
 		cmocka_unit_test_teardown(logs_that_it_was_interrupted, stage_clear),
 		cmocka_unit_test_teardown(leaves_the_heir_of_a_pid_alone, stage_clear),
 	};
