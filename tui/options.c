@@ -42,13 +42,16 @@ static bool set_filter(struct options *options, const char *argument, struct err
 
 static bool set_format(struct options *options, const char *argument, struct err *err)
 {
-	if (strcmp(argument, "text") == 0)
-		options->format = OPTIONS_TEXT;
-	else if (strcmp(argument, "json") == 0)
-		options->format = OPTIONS_JSON;
-	else
-		return err_set(err, "unknown format \"%s\": --format takes text or json", argument);
-	return true;
+	static const char *const names[] = {
+		[OPTIONS_TEXT] = "text", [OPTIONS_JSON] = "json", [OPTIONS_CSV] = "csv", [OPTIONS_DOT] = "dot"
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(argument, names[i]) != 0)
+			continue;
+		options->format = (enum options_format)i;
+		return true;
+	}
+	return err_set(err, "unknown format \"%s\": --format takes text, json, csv or dot", argument);
 }
 
 static bool parse_count(const char *name, const char *argument, uint32_t *count, struct err *err)
@@ -189,10 +192,10 @@ const struct option_row option_rows[] = {
 	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color),
 	  CONFIGURABLE },
 	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
-	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
+	{ 0, "format", "FORMAT", "text (the tree), json (one document a line), csv, dot", OPTIONS_PRINT,
 	  .set = set_format },
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
-	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
+	{ 0, "all-edges", NULL, "json, dot: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
 	{ 0, "select", "TERMS", "only those that match; text: bare ids, for --cancel -", OPTIONS_PRINT,
 	  .set = set_select },
@@ -320,7 +323,9 @@ static bool is_given(const struct given *given, const char *name)
 static bool check_combinations(const struct options *options, const struct given *given, struct err *err)
 {
 	bool signals = options->signal != OPTIONS_NO_SIGNAL, once = options->once;
-	bool json = options->format == OPTIONS_JSON, selects = options->select.given;
+	bool text = options->format == OPTIONS_TEXT, json = options->format == OPTIONS_JSON;
+	bool csv = options->format == OPTIONS_CSV, dot = options->format == OPTIONS_DOT;
+	bool selects = options->select.given;
 	const struct {
 		const char *name;
 		bool possible;
@@ -329,18 +334,20 @@ static bool check_combinations(const struct options *options, const struct given
 		{ "once", !signals && !options->check, "neither --cancel nor --terminate nor --check" },
 		{ "check", !signals, "neither --cancel nor --terminate" },
 		{ "format", once || signals || options->check, "--once, --check, --cancel or --terminate" },
+		{ "format", once || text || json, "--once, when it is csv or dot" },
+		{ "format", !selects || !dot, "text, json or csv where sessions are selected" },
 		{ "count", once, "--once" },
 		{ "exit-code", once, "--once" },
-		{ "all-edges", once && json, "--once --format json" },
+		{ "all-edges", once && (json || dot), "--once --format json or dot" },
 		{ "all-locks", once && json, "--once --format json" },
 		{ "select", once, "--once" },
 		{ "min-wait", once, "--once" },
 		{ "min-xact", once, "--once" },
 		{ "state", once, "--once" },
 		{ "blocks", once, "--once" },
-		{ "filter", !json, "--format text: a json document holds the whole snapshot" },
+		{ "filter", text, "--format text: the others hold the whole snapshot" },
 		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
-		{ "sort", !json, "--format text: a json document has the order of its format" },
+		{ "sort", text || csv, "--format text or csv: the others have an order of their own" },
 		{ "read-only", !signals, "neither --cancel nor --terminate" },
 		{ "yes", signals, "--cancel or --terminate" },
 		{ "wait", signals, "--cancel or --terminate" },

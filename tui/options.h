@@ -12,7 +12,7 @@
 #include "pglocktop/source.h"
 #include "pglocktop/strbuf.h"
 
-enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
+enum options_format { OPTIONS_TEXT, OPTIONS_JSON, OPTIONS_CSV, OPTIONS_DOT };
 
 /* With --once: only these sessions. */
 struct options_select {
