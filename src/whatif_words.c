@@ -1,21 +1,12 @@
 #include "whatif_build.h"
 
+#include "pglocktop/object.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 enum { NAMED_MOST = 3 };
-
-static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out)
-{
-	const struct graph_node *at = &graph->nodes[node];
-	if (at->session != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "%" PRId32, graph->snapshot->sessions[at->session].id.pid);
-	else if (at->prepared != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[at->prepared].gid);
-	else
-		strbuf_add_string(out, "2pc ?");
-}
 
 /* " ALTER": the first word of its query, if it is one of SQL's: of any other it is not known what it tells. */
 static void add_command(const struct graph *graph, uint32_t node, struct strbuf *out)
@@ -42,7 +33,7 @@ static void add_nodes(const struct graph *graph, const uint32_t *nodes, uint32_t
 {
 	for (uint32_t i = 0; i < count && i < most; i++) {
 		strbuf_add_string(out, i ? ", " : "");
-		add_pid(graph, nodes[i], out);
+		object_add_node(graph, nodes[i], out);
 	}
 	if (count > most)
 		strbuf_printf(out, " and %" PRIu32 " more", count - most);
@@ -93,7 +84,7 @@ static void add_in_turn(const struct whatif *whatif, uint32_t node, uint32_t in_
 			strbuf_add_string(out, in_turn == 1 ? ", behind " : ", all behind ");
 		else
 			strbuf_printf(out, ", of these %" PRIu32 " behind ", ahead.freed);
-		add_pid(whatif->graph, ahead.node, out);
+		object_add_node(whatif->graph, ahead.node, out);
 		add_command(whatif->graph, ahead.node, out);
 		strbuf_printf(out, " (cancel that to free %s now)", ahead.freed == 1 ? "it" : "them");
 	}
@@ -107,9 +98,9 @@ static bool add_places(const struct whatif *whatif, uint32_t node, struct strbuf
 	bool moved = whatif_moved(whatif, node, &place);
 	if (!moved && !whatif_stays(whatif, node, &place))
 		return false;
-	add_pid(whatif->graph, place.node, out);
+	object_add_node(whatif->graph, place.node, out);
 	strbuf_add_string(out, moved ? " takes its place behind " : " stays behind ");
-	add_pid(whatif->graph, place.behind, out);
+	object_add_node(whatif->graph, place.behind, out);
 	return true;
 }
 
@@ -152,7 +143,7 @@ static void describe_compact(const struct whatif *whatif, uint32_t node, enum si
 		strbuf_printf(out, "%" PRIu32, forecast->freed);
 	if (forecast->freed == 0 && whatif_moved(whatif, node, &place)) {
 		strbuf_add_string(out, ": ");
-		add_pid(whatif->graph, place.node, out);
+		object_add_node(whatif->graph, place.node, out);
 		strbuf_add_string(out, " moves up");
 	} else if (is_known(forecast->in_turn)) {
 		strbuf_printf(out, "; %" PRIu32 " in turn", forecast->in_turn);
@@ -240,7 +231,7 @@ void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum sig
 		strbuf_printf(out, ", %" PRIu32 " in turn", forecast.in_turn);
 		if (find_ahead(whatif, node, &ahead) && ahead.freed <= forecast.in_turn) {
 			strbuf_printf(out, " (%" PRIu32 " behind ", ahead.freed);
-			add_pid(whatif->graph, ahead.node, out);
+			object_add_node(whatif->graph, ahead.node, out);
 			strbuf_add_char(out, ')');
 		}
 	}
