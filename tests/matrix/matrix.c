@@ -1,6 +1,7 @@
 #include "matrix.h"
 
 #include "pg/listener.h"
+#include "pids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,12 +239,6 @@ void matrix_expect(struct matrix *matrix, PGconn *waiter, const struct edge *edg
 		fail_msg("%d (%s) has %u blockers instead of %u", said->pid, said->sql, said->count, count);
 }
 
-static int compare_pids(const void *left, const void *right)
-{
-	const int32_t *a = left, *b = right;
-	return (*a > *b) - (*a < *b);
-}
-
 void matrix_expect_circle(struct matrix *matrix, enum edge_kind kind, PGconn *const *members, uint32_t count)
 {
 	int32_t pids[STAGE_SESSIONS];
@@ -252,7 +247,7 @@ void matrix_expect_circle(struct matrix *matrix, enum edge_kind kind, PGconn *co
 	assert_int_equal(circle->count, count);
 	for (uint32_t i = 0; i < count; i++)
 		pids[i] = PQbackendPID(members[i]);
-	qsort(pids, count, sizeof *pids, compare_pids);
+	pids_sort(pids, count);
 	assert_memory_equal(pids, circle->members, count * sizeof *pids);
 	assert_string_equal(edges_kind_name(circle->kind), edges_kind_name(kind));
 }
