@@ -1,13 +1,12 @@
 #include "column_lock.h"
 
+#include "column_row.h"
+
 #include "pglocktop/object.h"
 #include "pglocktop/ordinal.h"
 #include "pglocktop/progress.h"
 
 #include <inttypes.h>
-
-static const struct column_value value_none = { .known = false, .number = WHEN_NONE };
-static const struct column_value value_text = { .known = true, .number = WHEN_NONE };
 
 static const struct graph_lock *row_lock(const struct column_row *row)
 {
@@ -62,7 +61,7 @@ struct column_value column_lock_lock(const struct column_row *row, bool ascii, s
 		object_add_node(graph, row->item->node, text);
 		strbuf_add_string(text, " holds");
 	}
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 struct column_value column_lock_mode(const struct column_row *row, bool ascii, struct strbuf *text)
@@ -75,7 +74,7 @@ struct column_value column_lock_mode(const struct column_row *row, bool ascii, s
 		object_add_modes(row->frame->graph->procs[row->item->holder].held, text);
 	else
 		return value_none;
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 struct column_value column_lock_waited(const struct column_row *row, bool ascii, struct strbuf *text)
@@ -163,7 +162,7 @@ struct column_value column_lock_why(const struct column_row *row, bool ascii, st
 	if (!lock)
 		return value_none;
 	if (row_is_object(row))
-		return add_row(graph, lock, text) ? value_text : value_none;
+		return add_row(graph, lock, text) ? value_number(WHEN_NONE) : value_none;
 	if (wait) {
 		add_conflicts(graph, wait, text);
 		add_leader(graph, wait, text);
@@ -171,7 +170,7 @@ struct column_value column_lock_why(const struct column_row *row, bool ascii, st
 		column_format(&columns[COLUMN_STATE], row, ascii, text);
 		add_progress(row, text);
 	}
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 void column_lock_format_why(const struct column_row *row, bool ascii, struct strbuf *out)

@@ -271,7 +271,7 @@ void object_add_node(const struct graph *graph, uint32_t index, struct strbuf *o
 	else if (node->prepared != SNAPSHOT_NO_INDEX)
 		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[node->prepared].gid);
 	else
-		strbuf_add_string(out, "2pc ?");
+		strbuf_add_string(out, "2pc ?"); /* it ended while the snapshot was taken */
 }
 
 void object_describe_node(const struct graph *graph, uint32_t index, bool ascii, struct strbuf *out)
