@@ -7,7 +7,6 @@
 #include "pglocktop/version.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SECONDS_MOST (1000000000 * WHEN_SECOND)
