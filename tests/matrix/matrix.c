@@ -22,7 +22,7 @@ static const char *const settings[] = { "deadlock_timeout=600s",
 					"log_min_error_statement=panic",
 					NULL };
 
-int matrix_open(void **state)
+int matrix_open(void **state, const char *sql)
 {
 	struct matrix *matrix = calloc(1, sizeof *matrix);
 	void *stage = NULL;
@@ -31,6 +31,8 @@ int matrix_open(void **state)
 	matrix->stage = stage;
 	matrix->version = PQserverVersion(matrix->stage->admin);
 	matrix->once = matrix->live = (struct comparison)COMPARISON_INIT;
+	if (sql)
+		matrix_run(matrix, sql);
 	*state = matrix;
 	return 0;
 }
@@ -81,7 +83,7 @@ PGconn *matrix_doing(struct matrix *matrix, const char *sql)
 
 PGconn *matrix_waiting(struct matrix *matrix, const char *before, const char *sql)
 {
-	PGconn *session = matrix_doing(matrix, before);
+	PGconn *session = before ? matrix_doing(matrix, before) : stage_session(matrix->stage, "");
 	matrix_wait(matrix, session, sql);
 	return session;
 }

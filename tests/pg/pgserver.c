@@ -376,6 +376,15 @@ struct pgserver *pgserver_new(const char *const *settings)
 	return server;
 }
 
+struct pgserver *pgserver_new_with(const char *const *settings, const char *sql)
+{
+	struct pgserver *server = pgserver_new(settings);
+	PGconn *admin = pgserver_connect(server, "postgres");
+	pgserver_run(admin, sql);
+	PQfinish(admin);
+	return server;
+}
+
 static void copy_data(const struct pgserver *from, const struct pgserver *to)
 {
 	static char cp[] = "/bin/cp", option[] = "-a";

@@ -23,6 +23,9 @@ int pgserver_major(void);
 /* initdb, and a start. `settings`: "name=value" each, NULL at the end; may be NULL. */
 struct pgserver *pgserver_new(const char *const *settings);
 
+/* The same, on which these statements were run. */
+struct pgserver *pgserver_new_with(const char *const *settings, const char *sql);
+
 /*
  * A streaming standby of a primary, made as a copy of its files while it is stopped: the primary is started again and
  * has lost its sessions. The settings are the primary's and then `settings`.

@@ -15,15 +15,12 @@ static int start(void **state)
 {
 	static const char *const settings[] = { "deadlock_timeout=7s", "track_activity_query_size=16384", NULL };
 	(void)state;
-	server = pgserver_new(settings);
-	PGconn *admin = pgserver_connect(server, "postgres");
-	pgserver_run(admin, "create table orders (id int primary key, note text)");
-	pgserver_run(admin, "insert into orders values (1, 'a'), (2, 'b')");
-	pgserver_run(admin, "create schema \"My Shop\"; create table \"My Shop\".\"Select\" (id int primary key)");
-	pgserver_run(admin, "create role plain login; create role seer login in role pg_monitor");
-	pgserver_run(admin, "create role app login");
-	pgserver_run(admin, "grant all on orders to public");
-	PQfinish(admin);
+	server = pgserver_new_with(
+		settings, "create table orders (id int primary key, note text);"
+			  "insert into orders values (1, 'a'), (2, 'b'); grant all on orders to public;"
+			  "create schema \"My Shop\"; create table \"My Shop\".\"Select\" (id int primary key);"
+			  "create role plain login; create role seer login in role pg_monitor;"
+			  "create role app login");
 	return 0;
 }
 

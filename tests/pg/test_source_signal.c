@@ -22,14 +22,10 @@ static int start(void **state)
 {
 	static const char *const settings[] = { "deadlock_timeout=30s", NULL };
 	(void)state;
-	server = pgserver_new(settings);
-	PGconn *admin = pgserver_connect(server, "postgres");
-	pgserver_run(admin, "create table orders (id int primary key, note text)");
-	pgserver_run(admin, "insert into orders values (1, 'a')");
-	pgserver_run(admin, "create role signaller login in role pg_signal_backend, pg_monitor");
-	pgserver_run(admin, "create role watcher login in role pg_monitor; create role app login");
-	pgserver_run(admin, "grant all on orders to public");
-	PQfinish(admin);
+	server = pgserver_new_with(settings, "create table orders (id int primary key, note text);"
+					     "insert into orders values (1, 'a'); grant all on orders to public;"
+					     "create role signaller login in role pg_signal_backend, pg_monitor;"
+					     "create role watcher login in role pg_monitor; create role app login");
 	return 0;
 }
 

@@ -22,11 +22,9 @@ static int start(void **state)
 	static const char *const settings[] = { "max_connections=12", "superuser_reserved_connections=2",
 						"max_wal_senders=0", NULL };
 	(void)state;
-	server = pgserver_new(settings);
-	PGconn *admin = pgserver_connect(server, "postgres");
-	pgserver_run(admin, "create role needs_password login password 'open sesame'; create role plain login");
-	pgserver_run(admin, "create table orders (id int primary key)");
-	PQfinish(admin);
+	server = pgserver_new_with(settings,
+				   "create role needs_password login password 'open sesame'; create role plain login;"
+				   "create table orders (id int primary key)");
 	return 0;
 }
 
