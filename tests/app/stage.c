@@ -131,9 +131,9 @@ void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 	pgserver_wait_until(stage->admin, sql);
 }
 
-struct jam stage_jam(struct stage *stage)
+struct stage_jam stage_jam(struct stage *stage)
 {
-	struct jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
+	struct stage_jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
 	stage_block_row(stage, jam.holder, jam.waiter);
 	return jam;
 }

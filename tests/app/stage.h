@@ -54,10 +54,10 @@ void stage_drop_session(struct stage *stage, PGconn *session);
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
 
 /* The two, a holder of that name and a waiter who is the role app. */
-struct jam {
+struct stage_jam {
 	PGconn *holder, *waiter;
 };
-struct jam stage_jam(struct stage *stage);
+struct stage_jam stage_jam(struct stage *stage);
 
 /* Starts the program on the server as its superuser; `arguments` end with NULL. Options after those here win. */
 struct vt *stage_start(struct stage *stage, const char *const *arguments);

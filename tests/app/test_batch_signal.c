@@ -42,7 +42,7 @@ static void expect_text(const char *text, const char *part)
 static void terminates_whom_it_names(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char id[IDENTITY_TEXT_SIZE], line[160];
 	const char *const arguments[] = { "--terminate", identity_of(stage, jam.holder, id), "--yes", NULL };
 	struct stage_output output = run(stage, 0, arguments);
@@ -62,7 +62,7 @@ static void terminates_whom_it_names(void **state)
 static void cancels_and_says_so_in_json(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char first[IDENTITY_TEXT_SIZE], second[IDENTITY_TEXT_SIZE];
 	const char *const arguments[] = { "--cancel", identity_of(stage, jam.waiter, first),
 					  "--cancel", identity_of(stage, jam.holder, second),
@@ -269,7 +269,7 @@ static void selects_what_cancel_reads(void **state)
 	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
 	static const char *const json[] = { "--once", "--format", "json", "--min-wait", "0.5", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char ids[2][IDENTITY_TEXT_SIZE], lines[2][IDENTITY_TEXT_SIZE + 2];
 	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, jam.holder, ids[0]));
 	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, jam.waiter, ids[1]));

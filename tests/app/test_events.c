@@ -59,7 +59,7 @@ static void says_whom_a_terminate_freed(void **state)
 static void a_waiter_that_moves_up_is_not_freed(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	PGconn *other = stage_session(stage, "user=plain");
 	pgserver_send(other, "update orders set note = 'other' where id = 1");
 	pgserver_wait_blocked(stage->admin, other);
@@ -87,7 +87,7 @@ static void says_that_a_cancel_leaves_the_transaction_aborted(void **state)
 static void one_that_does_not_take_it_is_still_there(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char text[128];
 	stage_watch(stage, NULL);
 	stage_ask(stage, jam.holder, 'K');
@@ -110,7 +110,7 @@ static void one_that_does_not_take_it_is_still_there(void **state)
 static void a_query_that_goes_on_after_a_cancel(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char text[128];
 	stage_watch(stage, NULL);
 	stage_ask(stage, jam.waiter, 'C');

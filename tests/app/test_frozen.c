@@ -70,7 +70,7 @@ static void answers_every_key(void **state)
 static void sends_nothing_behind_a_refresh_that_hangs(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_freeze_backend(stage);
 	stage_expect(stage, "STALE");
@@ -88,7 +88,7 @@ static void a_statement_that_hangs_expires(void **state)
 {
 	static const char *const arguments[] = { "-i", "3600", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_ask(stage, jam.holder, 'K');
 	stage_freeze_backend(stage);

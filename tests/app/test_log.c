@@ -130,7 +130,7 @@ static void asks_for_more_where_it_cannot_be_written(void **state)
 {
 	static const char *const arguments[] = { "--log", "/proc/pglocktop.jsonl", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_expect(stage, "UNLOGGED");
 	stage_ask(stage, jam.holder, 'K');
@@ -166,7 +166,7 @@ static int lock_log(const struct stage *stage)
 static void says_that_the_log_hangs(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	int fd = lock_log(stage);
 	stage_watch(stage, NULL);
 	stage_expect(stage, "UNLOGGED");

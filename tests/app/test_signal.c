@@ -8,7 +8,7 @@
 static void cancels_the_right_session(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	PGconn *other = stage_session(stage, "user=plain");
 	pgserver_send(other, "update orders set note = 'other' where id = 1");
 	pgserver_wait_blocked(stage->admin, other);
@@ -28,7 +28,7 @@ static void cancels_the_right_session(void **state)
 static void terminates_the_right_session(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_ask(stage, jam.holder, 'K');
 	vt_send(stage->vt, "y");
@@ -45,7 +45,7 @@ static void terminates_the_right_session(void **state)
 static void refuses_to_cancel_what_runs_nothing(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char text[128];
 	stage_watch(stage, NULL);
 	stage_select(stage, jam.holder);
@@ -59,7 +59,7 @@ static void signals_nobody_when_read_only(void **state)
 {
 	static const char *const arguments[] = { "-r", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_expect(stage, "READ-ONLY");
 	stage_select(stage, jam.holder);
@@ -73,7 +73,7 @@ static void says_why_a_superuser_is_out_of_reach(void **state)
 {
 	static const char *const arguments[] = { "-U", "guard", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_select(stage, jam.holder);
 	vt_send(stage->vt, "K");
@@ -119,7 +119,7 @@ static void leaves_alone_a_session_that_moved_on(void **state)
 {
 	static const char *const arguments[] = { "-i", "3600", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	char text[128];
 	stage_watch(stage, arguments);
 	stage_ask(stage, jam.waiter, 'C');
@@ -142,7 +142,7 @@ static void leaves_alone_a_session_that_moved_on(void **state)
 static void closes_the_question_about_one_that_moved_on(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	PGconn *other = stage_session(stage, "user=plain");
 	stage_watch(stage, NULL);
 	stage_ask(stage, jam.waiter, 'C');
@@ -158,7 +158,7 @@ static void says_that_a_session_has_ended(void **state)
 {
 	static const char *const arguments[] = { "-i", "3600", NULL };
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	int pid = PQbackendPID(jam.holder);
 	char text[64];
 	stage_watch(stage, arguments);
@@ -174,7 +174,7 @@ static void says_that_a_session_has_ended(void **state)
 static void keeps_the_cursor_off_others_when_its_session_ends(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = stage_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	PGconn *last = stage_session(stage, "user=plain");
 	int pid = PQbackendPID(jam.waiter);
 	char text[64];
