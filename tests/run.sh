@@ -9,7 +9,7 @@
 # begins with "FAILED"; without, these end the output, and the last line is "N passed, N failed".
 set -uo pipefail
 
-deadline=${TEST_TIMEOUT:-180} # seconds, for one program
+deadline=${TEST_TIMEOUT:-400} # seconds, for one program
 counts=
 if [ "${1:-}" = -c ]; then
     counts=$2

@@ -267,8 +267,7 @@ static void await_standby(struct matrix *matrix, int count)
 static void notify_behind_a_standby(void **state)
 {
 	struct matrix *matrix = *state;
-	matrix_run(matrix, "alter system set synchronous_standby_names = 'nobody'");
-	matrix_run(matrix, "select pg_reload_conf()");
+	pgserver_demand_standby(matrix->stage->server, matrix->stage->admin);
 	PGconn *listener = matrix_doing(matrix, "listen news");
 	PGconn *first = matrix_doing(matrix, "begin; update t set note = 'x' where id = 1; notify news, 'one'");
 	pgserver_send(first, "commit");

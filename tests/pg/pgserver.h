@@ -53,8 +53,14 @@ int64_t pgserver_number(PGconn *conn, const char *sql);
 /* Sends a statement and does not wait for its answer. */
 void pgserver_send(PGconn *conn, const char *sql);
 
-/* Asks until the statement's first value is true, at most 10 s. */
+/* Asks until the statement's first value is true, at most 30 s. */
 void pgserver_wait_until(PGconn *conn, const char *sql);
+
+/*
+ * From now on every session's commit waits for a standby, and there is none; until synchronous_standby_names is reset.
+ * The checkpointer makes it so, at a time of its own after the reload: an own commit is tried until it waits.
+ */
+void pgserver_demand_standby(const struct pgserver *server, PGconn *admin);
 
 /* Until this backend waits for a lock. */
 void pgserver_wait_blocked(PGconn *observer, PGconn *waiter);

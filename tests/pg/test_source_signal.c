@@ -323,7 +323,7 @@ static void a_frozen_refresh_lets_no_signal_through(void **state)
 	assert_int_equal(kill(backend, SIGSTOP), 0);
 	listener_command(&cast.listener, COMMAND_REFRESH);
 	while (cast.listener.status.asked_at == WHEN_NONE)
-		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 5 * WHEN_SECOND), NEWS_NONE);
+		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 30 * WHEN_SECOND), NEWS_NONE);
 	int64_t sent = when_monotonic();
 	listener_send_signal(&cast.listener, &request);
 	listener_await_signal(&cast.listener, SIGNAL_NOT_SENT);
@@ -348,11 +348,11 @@ static void a_slow_statement_is_preempted(void **state)
 	unsigned frames = cast.listener.frames;
 	listener_command(&cast.listener, COMMAND_REFRESH);
 	while (cast.listener.frames == frames)
-		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 5 * WHEN_SECOND), NEWS_NONE);
+		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 30 * WHEN_SECOND), NEWS_NONE);
 	int64_t sent = when_monotonic();
 	listener_send_signal(&cast.listener, &request);
 	listener_await_signal(&cast.listener, SIGNAL_SENT);
-	assert_true(when_monotonic() - sent < WHEN_SECOND);
+	assert_true(when_monotonic() - sent < 3 * WHEN_SECOND);
 	listener_await_signal(&cast.listener, SIGNAL_GONE);
 	PQfinish(locker);
 	PQfinish(holder);
