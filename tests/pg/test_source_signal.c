@@ -84,7 +84,7 @@ static void terminate_is_sent_and_the_target_gone(void **state)
 	listener_await_signal(&cast.listener, SIGNAL_SENT);
 	assert_int_equal(cast.listener.signal.request.serial, 4711);
 	listener_await_signal(&cast.listener, SIGNAL_GONE);
-	assert_true(cast.listener.signal.elapsed > 0 && cast.listener.signal.elapsed < 3 * WHEN_SECOND);
+	assert_true(cast.listener.signal.elapsed > 0 && cast.listener.signal.elapsed < 30 * WHEN_SECOND);
 	assert_false(target_lives(&cast));
 	cast_end(&cast);
 }
