@@ -4,8 +4,8 @@
  * Two threads know a struct server. The caller's has the two queues and nothing else (server_queue.c). All the rest is
  * the sampler thread's own: it connects (server_connect.c), warms the connection up (server_warm.c), and then lives
  * in one loop (server.c) that sends signals (server_signal.c) and looks at what comes of them (server_watch.c) ahead of
- * refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes through an exchange (server_exchange.c), the one place
- * that waits for an answer.
+ * refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes through
+ * an exchange (server_exchange.c), the one place that waits for an answer.
  */
 #ifndef PGLOCKTOP_SERVER_PRIVATE_H
 #define PGLOCKTOP_SERVER_PRIVATE_H

@@ -120,6 +120,30 @@ void stage_drop_session(struct stage *stage, PGconn *session)
 	drop(session);
 }
 
+static bool set_next_pid(int pid)
+{
+	FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "we");
+	if (!last)
+		return false;
+	bool set = fprintf(last, "%d", pid - 1) > 0;
+	return fclose(last) == 0 && set;
+}
+
+bool stage_reuse_pid(struct stage *stage, PGconn *session, PGconn **heir)
+{
+	enum { TRIES = 50 };
+	int pid = PQbackendPID(session);
+	stage_drop_session(stage, session);
+	stage_expect_dead(stage, pid);
+	for (int i = 0; i < TRIES && set_next_pid(pid); i++) {
+		*heir = stage_session(stage, "user=app application_name=heir");
+		if (PQbackendPID(*heir) == pid)
+			return true;
+		stage_drop_session(stage, *heir);
+	}
+	return false;
+}
+
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 {
 	char sql[128];

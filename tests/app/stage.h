@@ -49,6 +49,12 @@ const char *stage_program(void);
 PGconn *stage_session(struct stage *stage, const char *options);
 void stage_drop_session(struct stage *stage, PGconn *session);
 
+/*
+ * Ends a session and lets another one, of role app, have its pid: the kernel's next pid is set. False where this is not
+ * allowed (only root may), or other processes are always faster.
+ */
+bool stage_reuse_pid(struct stage *stage, PGconn *session, PGconn **heir);
+
 /* holder has row 1 of `orders` and is idle in transaction, waiter waits for it: for a second, so that it is no brief
  * wait. */
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
