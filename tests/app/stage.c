@@ -277,6 +277,23 @@ void stage_expect_gone(struct stage *stage, const char *text)
 		fail_msg("\"%s\" does not go; the screen is\n%s", text, vt_text(stage->vt));
 }
 
+static bool is_cleared(struct vt *vt, void *context)
+{
+	const char *message = context;
+	if (!vt_find(vt, message, NULL, NULL) && vt_find(vt, "? help", NULL, NULL))
+		return true;
+	vt_send(vt, "\014");
+	return false;
+}
+
+void stage_clear_message(struct stage *stage, const char *text)
+{
+	char message[64];
+	snprintf(message, sizeof message, "%s", text);
+	if (!vt_wait(stage->vt, is_cleared, message, VT_PATIENCE_MS))
+		fail_msg("\"%s\" is not cleared; the screen is\n%s", text, vt_text(stage->vt));
+}
+
 static int exit_status(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -69,6 +69,8 @@ struct vt *stage_watch_with(struct stage *stage, const char *const *arguments, s
 
 void stage_expect(struct stage *stage, const char *text);
 void stage_expect_gone(struct stage *stage, const char *text);
+/* Ctrl-L takes a message away; where keys are swallowed for a while, the one after that while. */
+void stage_clear_message(struct stage *stage, const char *text);
 int stage_expect_exit(
 	struct stage *stage); /* the exit status, 128 + the number of a signal; the terminal is as it was */
 void stage_quit(struct stage *stage);

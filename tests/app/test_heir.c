@@ -115,6 +115,7 @@ static void one_that_a_refresh_tells_apart(void **state)
 	stage_expect(stage, "the question was closed");
 	stage_expect_gone(stage, "TAGGED");
 	stage_expect(stage, "heir");
+	stage_clear_message(stage, "the question was closed");
 	vt_send(stage->vt, "K");
 	snprintf(text, sizeof text, "%d has ended", PQbackendPID(heir));
 	stage_expect(stage, text);
