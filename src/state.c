@@ -179,7 +179,8 @@ void state_take_status(struct state *state, const struct source_status *status, 
 		state->lost_since = WHEN_NONE;
 		return;
 	}
-	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
+	if (!state->question.of_mask)
+		state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
 }
 
 void state_show_log(struct state *state, const char *text)
