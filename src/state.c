@@ -20,8 +20,7 @@ void state_init(struct state *state, const struct server_options *options, bool 
 				 .read_only = options->read_only,
 				 .interrupted_at = WHEN_NONE,
 				 .lost_since = WHEN_NONE,
-				 .way_back = { .key = ROW_KEY_NONE },
-				 .last_block = { .ended = WHEN_NONE } };
+				 .way_back = { .key = ROW_KEY_NONE } };
 	history_init(&state->history);
 	state->status.interval = options->interval;
 	for (int view = 0; view < VIEW_COUNT; view++)
