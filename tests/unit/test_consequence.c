@@ -211,8 +211,8 @@ static void forecasts(void **state)
 	(void)state;
 	struct situation situation = read_jam(true);
 	assert_words(situation.frame, 8008, SIGNAL_TERMINATE,
-		     "Frees now: 8017.  In turn: 4, of these 2 behind 8056 ALTER (cancel that to free them now).",
-		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056)");
+		     "Frees now: 8017.  In turn: 4, first 8020; 2 behind 8056 ALTER (cancel that to free them now).",
+		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056); 8020 heads the queue then");
 	assert_words(situation.frame, 8017, SIGNAL_TERMINATE, "Frees nobody: 8020 takes its place behind 8008.",
 		     "Frees nobody: 8020 moves up.", "frees nobody: 8020 takes its place behind 8008");
 	assert_words(situation.frame, 8020, SIGNAL_TERMINATE, "Frees nobody: 8056 stays behind 8008.", "Frees nobody.",
