@@ -316,13 +316,18 @@ void stage_quit(struct stage *stage)
 	assert_int_equal(stage_expect_exit(stage), 0);
 }
 
+void stage_select_pid(struct stage *stage, int pid)
+{
+	char text[16], keys[32];
+	snprintf(text, sizeof text, "%d", pid);
+	snprintf(keys, sizeof keys, "#%s\r", text);
+	stage_expect(stage, text);
+	vt_send(stage->vt, keys);
+}
+
 void stage_select(struct stage *stage, PGconn *session)
 {
-	char pid[16], keys[32];
-	snprintf(pid, sizeof pid, "%d", PQbackendPID(session));
-	snprintf(keys, sizeof keys, "#%s\r", pid);
-	stage_expect(stage, pid);
-	vt_send(stage->vt, keys);
+	stage_select_pid(stage, PQbackendPID(session));
 }
 
 struct expected {
@@ -340,18 +345,23 @@ static bool asks(struct vt *vt, void *context)
 	return vt_find(vt, y, NULL, NULL) || (vt_find(vt, pid, NULL, NULL) && vt_find(vt, "and Enter to", NULL, NULL));
 }
 
-void stage_ask(struct stage *stage, PGconn *session, char key)
+void stage_ask_pid(struct stage *stage, int pid, char key)
 {
 	char keys[2] = { key, '\0' };
 	size_t before;
-	stage_select(stage, session);
+	stage_select_pid(stage, pid);
 	vt_raw(stage->vt, &before);
 	vt_send(stage->vt, keys);
 	if (!vt_wait_raw(stage->vt, before, "\033[5n"))
 		fail_msg("%c opens no question; the screen is\n%s", key, vt_text(stage->vt));
-	struct expected expected = { .cancels = key == 'C', .pid = PQbackendPID(session) };
+	struct expected expected = { .cancels = key == 'C', .pid = pid };
 	if (!vt_wait(stage->vt, asks, &expected, VT_PATIENCE_MS))
 		fail_msg("%c opens another question; the screen is\n%s", key, vt_text(stage->vt));
+}
+
+void stage_ask(struct stage *stage, PGconn *session, char key)
+{
+	stage_ask_pid(stage, PQbackendPID(session), key);
 }
 
 /* ---- the program without a terminal ---- */

@@ -77,9 +77,11 @@ void stage_quit(struct stage *stage);
 
 /* Puts the cursor on a session. */
 void stage_select(struct stage *stage, PGconn *session);
+void stage_select_pid(struct stage *stage, int pid);
 
 /* Selects it, presses the key, waits until the question is on the screen and the terminal was asked. */
 void stage_ask(struct stage *stage, PGconn *session, char key);
+void stage_ask_pid(struct stage *stage, int pid, char key);
 
 /* Whether the server still has this backend. */
 bool stage_lives(struct stage *stage, int pid);

@@ -24,6 +24,8 @@ static const char common[] =
 	"session 6 none type=\"logical replication apply worker\" event=Activity/LogicalApplyMain\n"
 	"session 7 active xact=9s query=9s event=IPC/SyncRep \"commit\"\n"
 	"session 8 active xact=9s query=9s event=Extension/DblinkGetResult \"select dblink('x', 'y')\"\n"
+	"session 18 active xact=9s query=9s event=Extension/Extension \"select * from remote_orders\"\n"
+	"session 19 active xact=9s query=9s event=Extension/Extension \"select * from dblink('x', 'y')\"\n"
 	"session 9 active xact=9s query=9s \"select * from dblink_exec('x', 'y')\"\n"
 	"session 10 active xact=9s query=9s \"CREATE INDEX CONCURRENTLY i ON a (b)\"\n"
 	"session 11 none type=\"my extension's worker\"\n"
@@ -80,6 +82,11 @@ static void remarks(void **state)
 		       "It is committed here already, but the standby may not have it; the next COMMIT will wait, too.",
 		       "Committed here; standby may lack it.");
 	assert_remarks(snapshot, 8, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
+		       "The remote session may go on.");
+	assert_remarks(snapshot, 18, SIGNAL_CANCEL,
+		       "It waits in an extension: if for a session on another server, that may go on.",
+		       "A remote session may go on.");
+	assert_remarks(snapshot, 19, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
 		       "The remote session may go on.");
 	assert_remarks(snapshot, 9, SIGNAL_CANCEL, "", "");
 	assert_remarks(snapshot, 10, SIGNAL_CANCEL, "It leaves an invalid index behind, which must be dropped.",
