@@ -211,33 +211,13 @@ static void asks_on_the_terminal_itself(void **state)
 	stage_expect_dead(stage, PQbackendPID(second));
 }
 
-/* The kernel's next pid is set, so that another session gets the one that has just ended. */
-static bool reuse_pid(struct stage *stage, PGconn *session, PGconn **heir)
-{
-	int pid = PQbackendPID(session);
-	stage_drop_session(stage, session);
-	stage_expect_dead(stage, pid);
-	for (int i = 0; i < 20; i++) {
-		FILE *next = fopen("/proc/sys/kernel/ns_last_pid", "we");
-		bool set = next && fprintf(next, "%d", pid - 1) > 0;
-		set = next && fclose(next) == 0 && set;
-		if (!set)
-			return false;
-		*heir = stage_session(stage, "user=app application_name=heir");
-		if (PQbackendPID(*heir) == pid)
-			return true;
-		stage_drop_session(stage, *heir);
-	}
-	return false;
-}
-
 static void leaves_the_heir_of_a_pid_alone(void **state)
 {
 	struct stage *stage = *state;
 	PGconn *first = stage_session(stage, "user=app"), *heir = NULL;
 	char id[IDENTITY_TEXT_SIZE];
 	identity_of(stage, first, id);
-	if (!reuse_pid(stage, first, &heir))
+	if (!stage_reuse_pid(stage, first, &heir))
 		skip();
 	const char *const arguments[] = { "--terminate", id, "--yes", NULL };
 	struct stage_output output = run(stage, 4, arguments);
