@@ -46,18 +46,17 @@ static void expect_text(const char *text, const char *part)
 static void terminates_whom_it_names(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char id[IDENTITY_TEXT_SIZE], line[160];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--terminate", identity_of(stage, holder, id), "--yes", NULL };
+	const char *const arguments[] = { "--terminate", identity_of(stage, jam.holder, id), "--yes", NULL };
 	struct stage_output output = run(stage, 0, arguments);
 	snprintf(line, sizeof line, "terminate %s: signalled, gone after ", id);
 	expect_text(output.out, line);
 	expect_text(output.out, "; waiting 1 -> 0");
 	assert_string_equal(output.err, "");
 	stage_output_free(&output);
-	stage_expect_dead(stage, PQbackendPID(holder));
-	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+	stage_expect_dead(stage, PQbackendPID(jam.holder));
+	assert_true(stage_lives(stage, PQbackendPID(jam.waiter)));
 	/* Once more: it has ended. */
 	output = run(stage, 4, arguments);
 	expect_text(output.out, "not sent: it has ended");
@@ -67,11 +66,10 @@ static void terminates_whom_it_names(void **state)
 static void cancels_and_says_so_in_json(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char first[IDENTITY_TEXT_SIZE], second[IDENTITY_TEXT_SIZE];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--cancel", identity_of(stage, waiter, first),
-					  "--cancel", identity_of(stage, holder, second),
+	const char *const arguments[] = { "--cancel", identity_of(stage, jam.waiter, first),
+					  "--cancel", identity_of(stage, jam.holder, second),
 					  "--yes",    "--format",
 					  "json",     NULL };
 	/* The holder runs nothing: a cancel is refused, and that is said by the status. */
@@ -88,10 +86,10 @@ static void cancels_and_says_so_in_json(void **state)
 	json_decref(refused);
 	json_decref(done);
 	stage_output_free(&output);
-	PGresult *result = PQgetResult(waiter);
+	PGresult *result = PQgetResult(jam.waiter);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
 	PQclear(result);
-	assert_true(stage_lives(stage, PQbackendPID(holder)));
+	assert_true(stage_lives(stage, PQbackendPID(jam.holder)));
 }
 
 static void refuses_what_is_no_identity(void **state)
@@ -217,33 +215,13 @@ static void asks_on_the_terminal_itself(void **state)
 	stage_expect_dead(stage, PQbackendPID(second));
 }
 
-/* The kernel's next pid is set, so that another session gets the one that has just ended. */
-static bool reuse_pid(struct stage *stage, PGconn *session, PGconn **heir)
-{
-	int pid = PQbackendPID(session);
-	stage_drop_session(stage, session);
-	stage_expect_dead(stage, pid);
-	for (int i = 0; i < 20; i++) {
-		FILE *next = fopen("/proc/sys/kernel/ns_last_pid", "we");
-		bool set = next && fprintf(next, "%d", pid - 1) > 0;
-		set = next && fclose(next) == 0 && set;
-		if (!set)
-			return false;
-		*heir = stage_session(stage, "user=app application_name=heir");
-		if (PQbackendPID(*heir) == pid)
-			return true;
-		stage_drop_session(stage, *heir);
-	}
-	return false;
-}
-
 static void leaves_the_heir_of_a_pid_alone(void **state)
 {
 	struct stage *stage = *state;
 	PGconn *first = stage_session(stage, "user=app"), *heir = NULL;
 	char id[IDENTITY_TEXT_SIZE];
 	identity_of(stage, first, id);
-	if (!reuse_pid(stage, first, &heir))
+	if (!stage_reuse_pid(stage, first, &heir))
 		skip();
 	const char *const arguments[] = { "--terminate", id, "--yes", NULL };
 	struct stage_output output = run(stage, 4, arguments);
@@ -275,11 +253,10 @@ static void selects_what_cancel_reads(void **state)
 	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
 	static const char *const json[] = { "--once", "--format", "json", "--min-wait", "0.5", NULL };
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char ids[2][IDENTITY_TEXT_SIZE], lines[2][IDENTITY_TEXT_SIZE + 2];
-	stage_block_row(stage, holder, waiter);
-	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, holder, ids[0]));
-	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, waiter, ids[1]));
+	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, jam.holder, ids[0]));
+	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, jam.waiter, ids[1]));
 	expect_lines(select_ids(stage, waiting), lines[1]);
 	expect_lines(select_ids(stage, blocking), lines[0]);
 	expect_lines(select_ids(stage, by_terms), lines[1]);

@@ -202,6 +202,16 @@ static void logs_none(void **state)
 	assert_true(lines >= 2);
 }
 
+/* Until the question is on the screen, and the terminal has said so. */
+static void ask_to_unmask(struct stage *stage)
+{
+	size_t before;
+	vt_raw(stage->vt, &before);
+	vt_send(stage->vt, "M");
+	assert_true(vt_wait_raw(stage->vt, before, "\033[5n"));
+	stage_expect(stage, "unmask? y Enter shows the literals");
+}
+
 /* Asking by a pattern finds nothing; unmasked, the same pattern does. */
 static void answers_no_pattern(void **state)
 {
@@ -210,7 +220,19 @@ static void answers_no_pattern(void **state)
 	plant(stage);
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 50 });
 	stage_expect(stage, "Nothing matches");
+	/* Typed ahead, or pasted into a terminal that does not say so: nothing of it is an answer. */
 	vt_send(stage->vt, "My\r");
+	stage_expect(stage, "masked as before");
+	stage_clear_message(stage, "masked as before");
+	ask_to_unmask(stage);
+	vt_send(stage->vt, "y\r");
+	stage_expect(stage, "several keys came at once: masked as before");
+	stage_clear_message(stage, "several keys came at once");
+	expect_no_secret(stage);
+	ask_to_unmask(stage);
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "literals: y");
+	vt_send(stage->vt, "\r");
 	stage_expect(stage, "note='pilfered'");
 	stage_expect_gone(stage, "MASKED");
 	vt_send(stage->vt, "M");
