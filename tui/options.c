@@ -71,6 +71,8 @@ static bool set_max(struct options *options, const char *argument, struct err *e
 
 static bool set_select(struct options *options, const char *argument, struct err *err)
 {
+	if (!argument[strspn(argument, " \t")])
+		return err_set(err, "--select without a pattern would choose everybody: give one");
 	struct filter *filter = filter_new(argument, err, NULL);
 	if (!filter)
 		return false;

@@ -168,7 +168,11 @@ static enum options_outcome read_all(int argc, char *argv[], const struct config
 				     struct options *options, struct given *given, struct err *err)
 {
 	*options = (struct options){
-		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
+		.server.interval = INTERVAL_DEFAULT,
+		.count = 1,
+		.wait = WAIT_DEFAULT,
+		.most = MOST_DEFAULT,
+		.select = { .least_wait = WHEN_NONE, .least_xact = WHEN_NONE },
 	};
 	*given = (struct given){ .row = { false } };
 	if (config && !config_apply(config, service, options, err))

@@ -156,6 +156,7 @@ static void test_wrong(void **state)
 	assert_wrong("--once --format json -s state",
 		     "--sort goes with --format text or csv: the others have an order of their own");
 	assert_wrong("--once --format xml", "unknown format \"xml\": --format takes text, json, csv or dot");
+	assert_wrong("--once --select=", "--select without a pattern would choose everybody: give one");
 	assert_wrong("--check --format csv", "--format goes with --once, when it is csv or dot");
 	assert_wrong("--once --format dot --min-wait 1",
 		     "--format goes with text, json or csv where sessions are selected");
