@@ -21,8 +21,7 @@ void state_init(struct state *state, const struct server_options *options, bool 
 				 .read_only = options->read_only,
 				 .interrupted_at = WHEN_NONE,
 				 .lost_since = WHEN_NONE,
-				 .way_back = { .key = ROW_KEY_NONE },
-				 .last_block = { .ended = WHEN_NONE } };
+				 .way_back = { .key = ROW_KEY_NONE } };
 	history_init(&state->history);
 	state->status.interval = options->interval;
 	for (int view = 0; view < VIEW_COUNT; view++)
@@ -172,7 +171,8 @@ void state_take_status(struct state *state, const struct source_status *status, 
 		state->lost_since = WHEN_NONE;
 		return;
 	}
-	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
+	if (!state->question.of_mask)
+		state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
 }
 
 void state_show_log(struct state *state, const char *text)

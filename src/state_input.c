@@ -95,24 +95,12 @@ static bool enter_number(struct state *state, const struct scene *scene, int64_t
 	return false;
 }
 
-/* Only a whole yes takes the mask off. */
-static void enter_unmask(struct state *state, int64_t now)
-{
-	bool yes = strcmp(state->prompt.text, "y") == 0 || strcmp(state->prompt.text, "yes") == 0;
-	prompt_close(&state->prompt);
-	if (yes)
-		state_set_masked(state, false);
-	state_say(state, MESSAGE_NEWS, now, yes ? "literals show in queries; M masks them" : "masked as before");
-}
-
 static void enter_prompt(struct state *state, const struct scene *scene, int64_t now)
 {
 	if (state->prompt.kind == PROMPT_FILTER)
 		state_apply_filter(state, state->prompt.text);
 	else if (state->prompt.kind == PROMPT_SEARCH)
 		state_effect(state, EFFECT_SEARCH, state->prompt.text);
-	else if (state->prompt.kind == PROMPT_UNMASK)
-		enter_unmask(state, now);
 	else if (!scene || enter_number(state, scene, now))
 		prompt_close(&state->prompt);
 }
@@ -181,16 +169,6 @@ static void leave(struct state *state)
 		state->details = false;
 }
 
-static void mask(struct state *state, int64_t now)
-{
-	if (state->masked) {
-		open_prompt(state, PROMPT_UNMASK);
-		return;
-	}
-	state_set_masked(state, true);
-	state_say(state, MESSAGE_NEWS, now, "masked: literals in queries show as ?; M takes it off, and asks");
-}
-
 static void act_without_frame(struct state *state, enum action action, int64_t now)
 {
 	switch (action) {
@@ -228,7 +206,7 @@ static void act_without_frame(struct state *state, enum action action, int64_t n
 		open_prompt(state, PROMPT_INTERVAL);
 		break;
 	case ACTION_MASK:
-		mask(state, now);
+		state_mask(state, now);
 		break;
 	case ACTION_WRAP:
 		state->wrap = !state->wrap;
@@ -428,13 +406,10 @@ static void begin_paste(struct state *state, int64_t now)
 	state->pasting = true;
 	state->paste_until = now + PASTE_PAUSE;
 	state->copy_pending = state->choice.open = false;
-	if (state->prompt.kind == PROMPT_UNMASK) {
-		prompt_close(&state->prompt);
-		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: masked as before");
-	}
 	if (question_is_open(&state->question)) {
 		question_close(&state->question);
-		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: nothing sent");
+		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: %s",
+			  state->question.of_mask ? "masked as before" : "nothing sent");
 	}
 }
 

@@ -52,6 +52,10 @@ void state_ask_one(struct state *state, const struct scene *scene, uint32_t sess
 void state_ask_tagged(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
 
+/* state_mask.c: masking, and the question before the mask is taken off. */
+void state_mask(struct state *state, int64_t now);
+void state_mask_input(struct state *state, const struct input *input, int64_t now);
+
 /* state_tags.c */
 void state_tag(struct state *state, const struct scene *scene, int64_t now);
 void state_untag_all(struct state *state, int64_t now);

@@ -233,6 +233,10 @@ static bool scroll_targets(struct state *state, uint32_t key)
 
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
 {
+	if (state->question.of_mask) {
+		state_mask_input(state, input, now);
+		return;
+	}
 	if (scroll_targets(state, input->key))
 		return;
 	const char *it_is = state->question.asked == 1 ? "it is" : "they are";

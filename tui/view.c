@@ -82,7 +82,7 @@ static bool draw_list(struct canvas *canvas, const struct view_context *context,
 {
 	const struct layout *layout = &context->layout;
 	view_draw_titles(canvas, context);
-	if (context->state->question.stage > QUESTION_WANTED)
+	if (question_is_shown(&context->state->question))
 		return draw_list_with_question(canvas, context, drawn);
 	view_draw_list(canvas, context, layout->list_y, layout->list_height, context->scene->top);
 	draw_empty(canvas, context);
@@ -93,7 +93,7 @@ static bool draw_list(struct canvas *canvas, const struct view_context *context,
 static void draw_body(struct canvas *canvas, const struct view_context *context, struct view_drawn *drawn)
 {
 	const struct state *state = context->state;
-	bool asking = state->question.stage > QUESTION_WANTED;
+	bool asking = question_is_shown(&state->question);
 	if (state->details && asking)
 		drawn->question_fits = draw_details_with_question(canvas, context, drawn);
 	else if (state->details)

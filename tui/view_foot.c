@@ -167,17 +167,24 @@ static void draw_choice(struct canvas *canvas, const struct state *state, int y)
 	strbuf_release(&text);
 }
 
+static bool asks_to_unmask(const struct state *state)
+{
+	return question_is_open(&state->question) && state->question.of_mask;
+}
+
 /* The last line while a key or a text is awaited; false: none is. */
 static bool draw_awaited(struct canvas *canvas, const struct state *state, int y)
 {
 	if (state->choice.open)
 		draw_choice(canvas, state, y);
+	else if (asks_to_unmask(state))
+		draw_prompt(canvas, &state->question.entry, y);
 	else if (state->prompt.kind != PROMPT_NONE)
 		draw_prompt(canvas, &state->prompt, y);
 	else if (state->copy_pending)
 		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
 			       "copy: q query  p pid  s the SQL that ends it  t the tree");
-	return state->choice.open || state->prompt.kind != PROMPT_NONE || state->copy_pending;
+	return state->choice.open || asks_to_unmask(state) || state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 
 /* What comes while a person types is said above what is typed. */
@@ -193,7 +200,7 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 		draw_overlay(canvas, STYLE_ERROR, above, state->prompt.complaint);
 	else if (state->message.kind != MESSAGE_NONE)
 		draw_message(canvas, &state->message, above);
-	else if (above == y && state->question.stage <= QUESTION_WANTED)
+	else if (above == y && !question_is_shown(&state->question))
 		draw_hints(canvas, context, y); /* a question says itself how it is answered */
 }
 

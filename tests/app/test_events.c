@@ -84,6 +84,25 @@ static void says_that_a_cancel_leaves_the_transaction_aborted(void **state)
 	stage_quit(stage);
 }
 
+/* Only what came after the savepoint is undone: those who wait for what was locked before it go on waiting. */
+static void says_that_a_savepoint_kept_the_locks(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	pgserver_run(holder, "begin; update orders set note = 'held' where id = 1; savepoint s");
+	pgserver_send(holder, "select pg_sleep(600)");
+	pgserver_send(waiter, "update orders set note = 'wanted' where id = 1");
+	pgserver_wait_blocked(stage->admin, waiter);
+	stage_watch_with(stage, NULL, (struct vt_options){ .columns = 200, .rows = 30 });
+	stage_ask(stage, holder, 'C');
+	stage_expect(stage, "its transaction's locks go unless a savepoint is open");
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "freed 0 of 1 waiter");
+	stage_expect(stage, "a savepoint was open, what was locked before it is still locked");
+	pgserver_wait_blocked(stage->admin, waiter);
+	stage_quit(stage);
+}
+
 static void one_that_does_not_take_it_is_still_there(void **state)
 {
 	struct stage *stage = *state;
@@ -198,6 +217,7 @@ int main(void)
 		cmocka_unit_test_teardown(says_whom_a_terminate_freed, stage_clear),
 		cmocka_unit_test_teardown(a_waiter_that_moves_up_is_not_freed, stage_clear),
 		cmocka_unit_test_teardown(says_that_a_cancel_leaves_the_transaction_aborted, stage_clear),
+		cmocka_unit_test_teardown(says_that_a_savepoint_kept_the_locks, stage_clear),
 		cmocka_unit_test_teardown(one_that_does_not_take_it_is_still_there, stage_clear),
 		cmocka_unit_test_teardown(a_query_that_goes_on_after_a_cancel, stage_clear),
 		cmocka_unit_test_teardown(a_deadlock_with_its_members, stage_clear),

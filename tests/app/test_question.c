@@ -9,23 +9,6 @@
 #define ANSWER "\033[0n"
 #define CLEARED "\033[2J" /* how every drawing of the whole screen begins */
 
-/* Ctrl-L takes a message away; where keys are swallowed for a while, the one after that while. */
-static bool is_cleared(struct vt *vt, void *context)
-{
-	const char *message = context;
-	if (!vt_find(vt, message, NULL, NULL) && vt_find(vt, "? help", NULL, NULL))
-		return true;
-	vt_send(vt, "\014");
-	return false;
-}
-
-static void clear_message(struct stage *stage, const char *text)
-{
-	char message[64];
-	snprintf(message, sizeof message, "%s", text);
-	assert_true(vt_wait(stage->vt, is_cleared, message, VT_PATIENCE_MS));
-}
-
 static void other_keys_leave_it(void **state)
 {
 	static const struct {
@@ -43,7 +26,7 @@ static void other_keys_leave_it(void **state)
 		vt_send(stage->vt, cases[i].keys);
 		stage_expect_gone(stage, "any other key");
 		stage_expect(stage, cases[i].message);
-		clear_message(stage, cases[i].message);
+		stage_clear_message(stage, cases[i].message);
 	}
 	stage_expect_untouched(stage, jam.holder, jam.waiter);
 	stage_quit(stage);
@@ -60,7 +43,7 @@ static void a_paste_is_no_answer(void **state)
 		vt_paste(stage->vt, pastes[i]);
 		stage_expect_gone(stage, "any other key");
 		stage_expect(stage, "a paste is no answer: nothing sent");
-		clear_message(stage, "a paste is no answer");
+		stage_clear_message(stage, "a paste is no answer");
 	}
 	vt_paste(stage->vt, "Ky");
 	vt_send(stage->vt, "?");
@@ -157,7 +140,7 @@ static void a_size_without_room_closes_it(void **state)
 		assert_true(vt_wait_raw(stage->vt, before, CLEARED));
 		vt_resize(stage->vt, 100, 24);
 		stage_expect(stage, "does not fit");
-		clear_message(stage, "does not fit");
+		stage_clear_message(stage, "does not fit");
 	}
 	stage_expect_untouched(stage, jam.holder, jam.waiter);
 	stage_ask(stage, jam.holder, 'K');

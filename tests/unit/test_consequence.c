@@ -24,6 +24,8 @@ static const char common[] =
 	"session 6 none type=\"logical replication apply worker\" event=Activity/LogicalApplyMain\n"
 	"session 7 active xact=9s query=9s event=IPC/SyncRep \"commit\"\n"
 	"session 8 active xact=9s query=9s event=Extension/DblinkGetResult \"select dblink('x', 'y')\"\n"
+	"session 18 active xact=9s query=9s event=Extension/Extension \"select * from remote_orders\"\n"
+	"session 19 active xact=9s query=9s event=Extension/Extension \"select * from dblink('x', 'y')\"\n"
 	"session 9 active xact=9s query=9s \"select * from dblink_exec('x', 'y')\"\n"
 	"session 10 active xact=9s query=9s \"CREATE INDEX CONCURRENTLY i ON a (b)\"\n"
 	"session 11 none type=\"my extension's worker\"\n"
@@ -71,6 +73,11 @@ static void remarks(void **state)
 		       "It is committed here already, but the standby may not have it; the next COMMIT will wait, too.",
 		       "Committed here; standby may lack it.");
 	assert_remarks(snapshot, 8, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
+		       "The remote session may go on.");
+	assert_remarks(snapshot, 18, SIGNAL_CANCEL,
+		       "It waits in an extension: if for a session on another server, that may go on.",
+		       "A remote session may go on.");
+	assert_remarks(snapshot, 19, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
 		       "The remote session may go on.");
 	assert_remarks(snapshot, 9, SIGNAL_CANCEL, "", "");
 	assert_remarks(snapshot, 10, SIGNAL_CANCEL, "It leaves an invalid index behind, which must be dropped.",
@@ -202,8 +209,8 @@ static void forecasts(void **state)
 	(void)state;
 	struct situation situation = read_jam(true);
 	assert_words(situation.frame, 8008, SIGNAL_TERMINATE,
-		     "Frees now: 8017.  In turn: 4, of these 2 behind 8056 ALTER (cancel that to free them now).",
-		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056)");
+		     "Frees now: 8017.  In turn: 4, first 8020; 2 behind 8056 ALTER (cancel that to free them now).",
+		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056); 8020 heads the queue then");
 	assert_words(situation.frame, 8017, SIGNAL_TERMINATE, "Frees nobody: 8020 takes its place behind 8008.",
 		     "Frees nobody: 8020 moves up.", "frees nobody: 8020 takes its place behind 8008");
 	assert_words(situation.frame, 8020, SIGNAL_TERMINATE, "Frees nobody: 8056 stays behind 8008.", "Frees nobody.",
