@@ -3,13 +3,9 @@
 #include "json_value.h"
 
 #include "pglocktop/signaller.h"
+#include "pglocktop/verb.h"
 #include "pglocktop/version.h"
 #include "pglocktop/whatif.h"
-
-static const char *verb_name(enum signal_verb verb)
-{
-	return verb == SIGNAL_CANCEL ? "cancel" : "terminate";
-}
 
 static json_t *new_event(const char *name, const char *id, const struct signal_request *request)
 {
@@ -18,7 +14,7 @@ static json_t *new_event(const char *name, const char *id, const struct signal_r
 	put(event, "event", json_string(name));
 	put(event, "id", text_value(id));
 	put(event, "time", time_value(when_wall_clock()));
-	put(event, "verb", json_string(verb_name(request->verb)));
+	put(event, "verb", json_string(signal_verbs[request->verb].name));
 	return event;
 }
 
@@ -161,7 +157,7 @@ void signal_add_result(struct strbuf *out, const struct signal_news *news)
 	json_t *value = json_object();
 	put(value, "id", identity_value(news->request.target));
 	put(value, "pid", json_integer(news->request.target.pid));
-	put(value, "verb", json_string(verb_name(news->request.verb)));
+	put(value, "verb", json_string(signal_verbs[news->request.verb].name));
 	put_result(value, news);
 	json_value_write(value, out);
 }

@@ -1,5 +1,7 @@
 #include "pglocktop/audit_text.h"
 
+#include "pglocktop/verb.h"
+
 #include <jansson.h>
 #include <string.h>
 
@@ -19,8 +21,9 @@ static void add_intent(const json_t *event, struct strbuf *out)
 {
 	const json_t *target = json_object_get(event, "target"), *server = json_object_get(event, "server");
 	const char *id = text_of(target, "id"), *reason = text_of(event, "reason");
+	bool cancels = strcmp(text_of(event, "verb"), signal_verbs[SIGNAL_CANCEL].name) == 0;
 	strbuf_printf(out, "%s %.*s %s (%s@%s) on %s:%d",
-		      strcmp(text_of(event, "verb"), "cancel") == 0 ? "CANCEL" : "TERMINATE", pid_length(id), id,
+		      signal_verbs[cancels ? SIGNAL_CANCEL : SIGNAL_TERMINATE].title, pid_length(id), id,
 		      text_of(target, "application"), text_of(target, "user"), text_of(target, "database"),
 		      text_of(server, "host"), (int)json_integer_value(json_object_get(server, "port")));
 	if (*reason)

@@ -1,5 +1,6 @@
 #include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
+#include "pglocktop/verb.h"
 #include "state_private.h"
 
 #include <stdio.h>
@@ -187,8 +188,8 @@ static void send_signals(struct state *state, const struct frame *frame, int64_t
 		send_volley(state, frame, now);
 	else
 		send_signal(state, 0, frame, now);
-	state_say(state, MESSAGE_NEWS, now, "sending %s to %s",
-		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
+	state_say(state, MESSAGE_NEWS, now, "sending %s to %s", signal_verbs[state->question.verb].brief,
+		  state->question.label);
 }
 
 void state_swallow(struct state *state, int64_t now)

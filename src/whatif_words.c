@@ -1,21 +1,12 @@
 #include "whatif_build.h"
 
+#include "pglocktop/object.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 enum { NAMED_MOST = 3 };
-
-static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out)
-{
-	const struct graph_node *at = &graph->nodes[node];
-	if (at->session != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "%" PRId32, graph->snapshot->sessions[at->session].id.pid);
-	else if (at->prepared != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[at->prepared].gid);
-	else
-		strbuf_add_string(out, "2pc ?");
-}
 
 /* " ALTER": the first word of its query, if it is one of SQL's: of any other it is not known what it tells. */
 static void add_command(const struct graph *graph, uint32_t node, struct strbuf *out)
@@ -42,7 +33,7 @@ static void add_nodes(const struct graph *graph, const uint32_t *nodes, uint32_t
 {
 	for (uint32_t i = 0; i < count && i < most; i++) {
 		strbuf_add_string(out, i ? ", " : "");
-		add_pid(graph, nodes[i], out);
+		object_add_node(graph, nodes[i], out);
 	}
 	if (count > most)
 		strbuf_printf(out, " and %" PRIu32 " more", count - most);
@@ -86,7 +77,7 @@ static void add_first(const struct whatif *whatif, const uint32_t *nodes, uint32
 	if (!find_head(whatif, nodes, count, verb, in_turn, &head, &others) || (head == named && others == 0))
 		return;
 	strbuf_add_string(out, ", first ");
-	add_pid(whatif->graph, head, out);
+	object_add_node(whatif->graph, head, out);
 	if (others > 0)
 		strbuf_printf(out, " and %" PRIu32 " more", others);
 }
@@ -99,7 +90,7 @@ static void add_head(const struct whatif *whatif, uint32_t node, enum signal_ver
 	if (!find_head(whatif, &node, 1, verb, in_turn, &head, &others))
 		return;
 	strbuf_add_string(out, "; ");
-	add_pid(whatif->graph, head, out);
+	object_add_node(whatif->graph, head, out);
 	if (others > 0)
 		strbuf_printf(out, " and %" PRIu32 " more head the queue then", others);
 	else
@@ -130,7 +121,7 @@ static void add_ahead(const struct whatif *whatif, const struct whatif_ahead *ah
 	else
 		strbuf_printf(out, first_said ? "; %" PRIu32 " behind " : ", of these %" PRIu32 " behind ",
 			      ahead->freed);
-	add_pid(whatif->graph, ahead->node, out);
+	object_add_node(whatif->graph, ahead->node, out);
 	add_command(whatif->graph, ahead->node, out);
 	strbuf_printf(out, " (cancel that to free %s now)", ahead->freed == 1 ? "it" : "them");
 }
@@ -155,9 +146,9 @@ static bool add_places(const struct whatif *whatif, uint32_t node, struct strbuf
 	bool moved = whatif_moved(whatif, node, &place);
 	if (!moved && !whatif_stays(whatif, node, &place))
 		return false;
-	add_pid(whatif->graph, place.node, out);
+	object_add_node(whatif->graph, place.node, out);
 	strbuf_add_string(out, moved ? " takes its place behind " : " stays behind ");
-	add_pid(whatif->graph, place.behind, out);
+	object_add_node(whatif->graph, place.behind, out);
 	return true;
 }
 
@@ -200,7 +191,7 @@ static void describe_compact(const struct whatif *whatif, uint32_t node, enum si
 		strbuf_printf(out, "%" PRIu32, forecast->freed);
 	if (forecast->freed == 0 && whatif_moved(whatif, node, &place)) {
 		strbuf_add_string(out, ": ");
-		add_pid(whatif->graph, place.node, out);
+		object_add_node(whatif->graph, place.node, out);
 		strbuf_add_string(out, " moves up");
 	} else if (is_known(forecast->in_turn)) {
 		strbuf_printf(out, "; %" PRIu32 " in turn", forecast->in_turn);
@@ -246,9 +237,9 @@ static void add_stays_of_set(const struct whatif *whatif, const uint32_t *nodes,
 	if (!whatif_stays_set(whatif, nodes, count, verb, &place))
 		return;
 	strbuf_add_string(out, "  ");
-	add_pid(whatif->graph, place.node, out);
+	object_add_node(whatif->graph, place.node, out);
 	strbuf_add_string(out, " stays behind ");
-	add_pid(whatif->graph, place.behind, out);
+	object_add_node(whatif->graph, place.behind, out);
 	strbuf_add_char(out, '.');
 }
 
@@ -312,7 +303,7 @@ void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum sig
 		strbuf_printf(out, ", %" PRIu32 " in turn", forecast.in_turn);
 		if (find_ahead(whatif, node, &ahead) && ahead.freed <= forecast.in_turn) {
 			strbuf_printf(out, " (%" PRIu32 " behind ", ahead.freed);
-			add_pid(whatif->graph, ahead.node, out);
+			object_add_node(whatif->graph, ahead.node, out);
 			strbuf_add_char(out, ')');
 		}
 		add_head(whatif, node, verb, forecast.in_turn, out);

@@ -5,6 +5,7 @@
 #include "pglocktop/privilege.h"
 #include "pglocktop/question.h"
 #include "pglocktop/signaller.h"
+#include "pglocktop/verb.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -72,7 +73,7 @@ static void print_news(struct batch *batch, const struct signal_news *news)
 	if (batch->options->format == OPTIONS_JSON) {
 		signal_add_result(&inert, news);
 	} else {
-		strbuf_printf(&line, "%s %s: ", verb_of(batch->options) == SIGNAL_CANCEL ? "cancel" : "terminate",
+		strbuf_printf(&line, "%s %s: ", signal_verbs[verb_of(batch->options)].name,
 			      identity_format(news->request.target, id));
 		add_outcome(news, &line);
 		text_add_inert(batch->charset, line.text, &inert);
@@ -135,9 +136,9 @@ static void describe(const struct batch *batch, const struct errand *errand, str
 	const struct session *session = &snapshot->sessions[snapshot_find(snapshot, errand->question.targets[0].id)];
 	struct strbuf line = STRBUF_INIT;
 	char clock[WHEN_TEXT_SIZE];
-	strbuf_printf(&line, "%s %s (%s@%s, %s): %s", errand->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE",
-		      errand->question.label, session->user ? session->user : "?",
-		      session->database ? session->database : "?", session->client ? session->client : "client unknown",
+	strbuf_printf(&line, "%s %s (%s@%s, %s): %s", signal_verbs[errand->question.verb].title, errand->question.label,
+		      session->user ? session->user : "?", session->database ? session->database : "?",
+		      session->client ? session->client : "client unknown",
 		      session->state_text ? session->state_text : "no state");
 	if (session->query_start != WHEN_NONE)
 		strbuf_printf(&line, ", query since %s UTC", when_format_clock(session->query_start, clock));

@@ -1,5 +1,7 @@
 #include "targets.h"
 
+#include "pglocktop/heap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +67,7 @@ static bool add(struct targets *targets, const char *text, struct err *err)
 	struct identity id;
 	if (!parse(text, &id, err))
 		return false;
-	targets->ids = realloc(targets->ids, (targets->count + 1) * sizeof *targets->ids);
-	if (!targets->ids)
-		err_die("out of memory");
+	targets->ids = heap_grow(targets->ids, &targets->capacity, targets->count + (size_t)1, sizeof id);
 	targets->ids[targets->count++] = id;
 	return true;
 }

@@ -117,7 +117,8 @@ struct state {
 	bool hide_idle;
 	int64_t minimum_age; /* 0: all */
 	struct fold *folds; /* sorted by key */
-	uint32_t fold_count, fold_capacity;
+	uint32_t fold_count;
+	size_t fold_capacity;
 	char filter[512]; /* the terms in use, "" */
 	char user_term[96]; /* the filter's part that the user menu made, "" */
 	char search[512];
@@ -150,7 +151,8 @@ struct state {
 	uint32_t log_top;
 	uint64_t signal_serial;
 	struct effect *effects;
-	uint32_t effect_count, effect_capacity;
+	uint32_t effect_count;
+	size_t effect_capacity;
 };
 
 struct scene; /* scene.h: what is shown of a frame, made from this state */

@@ -155,6 +155,13 @@ void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 	pgserver_wait_until(stage->admin, sql);
 }
 
+struct stage_jam stage_jam(struct stage *stage)
+{
+	struct stage_jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
+	stage_block_row(stage, jam.holder, jam.waiter);
+	return jam;
+}
+
 bool stage_lives(struct stage *stage, int pid)
 {
 	char sql[128];

@@ -59,6 +59,12 @@ bool stage_reuse_pid(struct stage *stage, PGconn *session, PGconn **heir);
  * wait. */
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
 
+/* The two, a holder of that name and a waiter who is the role app. */
+struct stage_jam {
+	PGconn *holder, *waiter;
+};
+struct stage_jam stage_jam(struct stage *stage);
+
 /* Starts the program on the server as its superuser; `arguments` end with NULL. Options after those here win. */
 struct vt *stage_start(struct stage *stage, const char *const *arguments);
 struct vt *stage_start_with(struct stage *stage, const char *const *arguments, struct vt_options options);

@@ -42,18 +42,17 @@ static void expect_text(const char *text, const char *part)
 static void terminates_whom_it_names(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char id[IDENTITY_TEXT_SIZE], line[160];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--terminate", identity_of(stage, holder, id), "--yes", NULL };
+	const char *const arguments[] = { "--terminate", identity_of(stage, jam.holder, id), "--yes", NULL };
 	struct stage_output output = run(stage, 0, arguments);
 	snprintf(line, sizeof line, "terminate %s: signalled, gone after ", id);
 	expect_text(output.out, line);
 	expect_text(output.out, "; waiting 1 -> 0");
 	assert_string_equal(output.err, "");
 	stage_output_free(&output);
-	stage_expect_dead(stage, PQbackendPID(holder));
-	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+	stage_expect_dead(stage, PQbackendPID(jam.holder));
+	assert_true(stage_lives(stage, PQbackendPID(jam.waiter)));
 	/* Once more: it has ended. */
 	output = run(stage, 4, arguments);
 	expect_text(output.out, "not sent: it has ended");
@@ -63,11 +62,10 @@ static void terminates_whom_it_names(void **state)
 static void cancels_and_says_so_in_json(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char first[IDENTITY_TEXT_SIZE], second[IDENTITY_TEXT_SIZE];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--cancel", identity_of(stage, waiter, first),
-					  "--cancel", identity_of(stage, holder, second),
+	const char *const arguments[] = { "--cancel", identity_of(stage, jam.waiter, first),
+					  "--cancel", identity_of(stage, jam.holder, second),
 					  "--yes",    "--format",
 					  "json",     NULL };
 	/* The holder runs nothing: a cancel is refused, and that is said by the status. */
@@ -84,10 +82,10 @@ static void cancels_and_says_so_in_json(void **state)
 	json_decref(refused);
 	json_decref(done);
 	stage_output_free(&output);
-	PGresult *result = PQgetResult(waiter);
+	PGresult *result = PQgetResult(jam.waiter);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
 	PQclear(result);
-	assert_true(stage_lives(stage, PQbackendPID(holder)));
+	assert_true(stage_lives(stage, PQbackendPID(jam.holder)));
 }
 
 static void refuses_what_is_no_identity(void **state)
@@ -251,11 +249,10 @@ static void selects_what_cancel_reads(void **state)
 	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
 	static const char *const json[] = { "--once", "--format", "json", "--min-wait", "0.5", NULL };
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char ids[2][IDENTITY_TEXT_SIZE], lines[2][IDENTITY_TEXT_SIZE + 2];
-	stage_block_row(stage, holder, waiter);
-	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, holder, ids[0]));
-	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, waiter, ids[1]));
+	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, jam.holder, ids[0]));
+	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, jam.waiter, ids[1]));
 	expect_lines(select_ids(stage, waiting), lines[1]);
 	expect_lines(select_ids(stage, blocking), lines[0]);
 	expect_lines(select_ids(stage, by_terms), lines[1]);

@@ -36,15 +36,6 @@ static const char common[] =
 	"session 16 idle app=web client=10.0.0.7 change=9s\n"
 	"session 17 intxn xact=9s app=web client=10.0.0.7 change=9s\n";
 
-static struct situation read_situation(const char *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text, &err))
-		fail_msg("%s", err.text);
-	return situation;
-}
-
 static void assert_remarks(const struct snapshot *snapshot, int32_t pid, enum signal_verb verb, const char *full,
 			   const char *compact)
 {
@@ -62,7 +53,7 @@ static void assert_remarks(const struct snapshot *snapshot, int32_t pid, enum si
 static void remarks(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	const struct snapshot *snapshot = situation.frame->snapshot;
 	assert_remarks(snapshot, 1, SIGNAL_CANCEL, "It prevents transaction id wraparound: it comes back, and has to.",
 		       "Prevents wraparound: comes back.");
@@ -102,7 +93,7 @@ static void remarks(void **state)
 static void deaf_until_12(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	situation.frame->snapshot->server.version_num = 120022;
 	assert_remarks(situation.frame->snapshot, 9, SIGNAL_TERMINATE,
 		       "Before PostgreSQL 13 no signal ends a wait for dblink: end the session at its other end.",
@@ -113,7 +104,7 @@ static void deaf_until_12(void **state)
 static void pools(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	for (uint32_t i = 0; i < situation.frame->snapshot->session_count; i++)
 		situation.frame->snapshot->sessions[i].is_client = true;
 	assert_remarks(situation.frame->snapshot, 17, SIGNAL_TERMINATE,
@@ -135,7 +126,7 @@ static void assert_outcome(const struct snapshot *snapshot, int32_t pid, enum si
 static void outcomes(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	const struct snapshot *snapshot = situation.frame->snapshot;
 	assert_outcome(snapshot, 12, SIGNAL_TERMINATE, ": all of it is rolled back, the client is disconnected.");
 	assert_outcome(snapshot, 13, SIGNAL_TERMINATE, ": the client is disconnected.");
@@ -210,7 +201,7 @@ static struct situation read_jam(bool answered)
 {
 	char text[4096];
 	snprintf(text, sizeof text, "%s%s", jam, answered ? answers : "");
-	return read_situation(text);
+	return situation_must_read(text);
 }
 
 static void forecasts(void **state)
