@@ -100,15 +100,27 @@ static void run_query(struct bench *bench, const struct shape *shape, size_t whi
 
 /* ---- pg_top, in a terminal ---- */
 
-/* With -W it keeps its connection, after a password that nobody asks it for. */
-static void run_pg_top(struct bench *bench, const struct shape *shape)
+static int64_t top_deadline(void)
+{
+	return when_monotonic() + TOP_PATIENCE * WHEN_SECOND;
+}
+
+/* With -W it asks for a password, which the server does not want, and keeps its connection. */
+static bool open_pg_top(struct watch *watch, const struct bench *bench)
 {
 	static const char *const arguments[] = { "-W", "-s", "1", NULL };
+	watch_start(watch, bench->server, &(struct watch_options){ .program = PG_TOP, .arguments = arguments });
+	if (!watch_until_text(watch, "Password", top_deadline()))
+		return false;
+	watch_send(watch, "\n");
+	return watch_refresh(watch, top_deadline());
+}
+
+static void run_pg_top(struct bench *bench, const struct shape *shape)
+{
 	struct watch watch;
 	struct sample sample = { .count = 0 };
-	watch_start(&watch, bench->server, &(struct watch_options){ .program = PG_TOP, .arguments = arguments });
-	watch_send(&watch, "\n");
-	if (!watch_refresh(&watch, when_monotonic() + TOP_PATIENCE * WHEN_SECOND)) {
+	if (!open_pg_top(&watch, bench)) {
 		results_note(&bench->results, "%s, %u sessions: pg_top shows nothing", shape->name,
 			     load_count(bench->load));
 		watch_end(&watch);
@@ -116,8 +128,7 @@ static void run_pg_top(struct bench *bench, const struct shape *shape)
 	}
 	watch_find_backend(&watch, bench->admin);
 	double before = meter_cpu(watch.backend);
-	for (int i = 0; i < TOP_REFRESHES && watch_refresh(&watch, when_monotonic() + TOP_PATIENCE * WHEN_SECOND);
-	     i++) {
+	for (int i = 0; i < TOP_REFRESHES && watch_refresh(&watch, top_deadline()); i++) {
 		double now = meter_cpu(watch.backend);
 		sample_add(&sample, now - before);
 		before = now;

@@ -183,7 +183,8 @@ static void start(struct cell *cell)
 		    &(struct watch_options){ .program = bench->options.program,
 					     .arguments = arguments,
 					     .interval = bench->options.interval });
-	watch_until_text(&cell->watch, "LIVE");
+	if (!watch_until_text(&cell->watch, "LIVE", when_monotonic() + PATIENCE * WHEN_SECOND))
+		fail("%s shows nothing; it wrote: %s", bench->options.program, cell->watch.screen);
 	watch_find_backend(&cell->watch, bench->admin);
 }
 

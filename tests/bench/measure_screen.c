@@ -11,11 +11,10 @@
 
 enum {
 	PATIENCE = 60,
-	SETTLE_REFRESHES = 5,
+	SETTLE_REFRESHES = 10,
 	LINK_DELAY = 50000, /* one way */
-	LINK_REFRESHES = 10,
 	CHANGES = 10, /* rows */
-	CHANGE_REFRESHES = 20,
+	SLOW_SHARE = 3, /* of the refreshes elsewhere */
 	KEY_PATIENCE = 5,
 	KEY_PAUSE = 20000, /* between two keys; and up to as much again, so that they meet refreshes at all times */
 	MEMORY_SECONDS = 10,
@@ -35,6 +34,12 @@ static int64_t seconds_from_now(double seconds)
 	return when_monotonic() + (int64_t)(seconds * WHEN_SECOND);
 }
 
+static void wait_for_text(struct screen *screen, const char *text)
+{
+	if (!watch_until_text(&screen->watch, text, seconds_from_now(PATIENCE)))
+		fail("\"%s\" does not come; there is: %s", text, screen->watch.screen);
+}
+
 static void open_screen(struct screen *screen, const char *interval, int64_t delay, bool direct)
 {
 	const char *arguments[] = { "-i", interval, NULL };
@@ -45,7 +50,7 @@ static void open_screen(struct screen *screen, const char *interval, int64_t del
 					     .direct = direct,
 					     .interval = strtod(interval, NULL),
 					     .delay = delay });
-	watch_until_text(&screen->watch, "LIVE");
+	wait_for_text(screen, "LIVE");
 	watch_find_backend(&screen->watch, bench->admin);
 }
 
@@ -79,7 +84,7 @@ static void measure_start(struct screen *screen)
 		if (!watch_until_written(watch, seconds_from_now(PATIENCE)))
 			fail("%s writes nothing", bench->options.program);
 		sample_add(&first, (double)(watch->tty_at - watch->started_at) / 1000);
-		watch_until_text(watch, "LIVE");
+		wait_for_text(screen, "LIVE");
 		sample_add(&data, (double)(watch->tty_at - watch->started_at) / 1000);
 		watch_end(watch);
 	}
@@ -173,7 +178,7 @@ static void measure_frozen(struct screen *screen)
 {
 	struct watch *watch = &screen->watch;
 	press(screen, "Z", NULL);
-	watch_until_text(watch, "FROZEN");
+	wait_for_text(screen, "FROZEN");
 	watch_until(watch,
 		    seconds_from_now(2 * screen->bench->options.interval)); /* a reading on its way still comes in */
 	uint64_t bytes = watch->tty_bytes, switches = meter_switches(watch->session.program);
@@ -184,14 +189,22 @@ static void measure_frozen(struct screen *screen)
 
 /* ---- refreshes ---- */
 
+/* These go by the second, whatever the interval. */
+static unsigned slow_refreshes(const struct screen *screen)
+{
+	unsigned refreshes = screen->bench->options.refreshes / SLOW_SHARE;
+	return refreshes ? refreshes : 1;
+}
+
 static void measure_link(struct screen *screen)
 {
 	struct sample trips = { .count = 0 }, wall = { .count = 0 };
 	struct watch *watch = &screen->watch;
+	unsigned refreshes = slow_refreshes(screen);
 	open_screen(screen, "1", LINK_DELAY, false);
-	for (unsigned i = 0; i < SETTLE_REFRESHES; i++)
+	for (unsigned i = 0; i < SETTLE_REFRESHES && i < screen->bench->options.refreshes; i++)
 		next_refresh(screen);
-	for (unsigned i = 0; i < LINK_REFRESHES; i++) {
+	for (unsigned i = 0; i < refreshes; i++) {
 		unsigned before = watch->relay.requests;
 		next_refresh(screen);
 		sample_add(&trips, watch->relay.requests - before);
@@ -216,9 +229,10 @@ static void measure_changes(struct screen *screen)
 {
 	struct sample sample = { .count = 0 };
 	struct watch *watch = &screen->watch;
+	unsigned refreshes = slow_refreshes(screen);
 	open_screen(screen, "1", 0, false);
 	next_refresh(screen);
-	for (unsigned i = 0; i < CHANGE_REFRESHES; i++) {
+	for (unsigned i = 0; i < refreshes; i++) {
 		uint64_t before = watch->tty_bytes;
 		change_rows(screen, i);
 		next_refresh(screen);

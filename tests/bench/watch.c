@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS = 24, KEPT = 1 << 16, QUIET = 30000, PATIENCE = 60 };
+enum { ARGUMENTS = 24, KEPT = 1 << 16, QUIET = 30000 };
 
 /* Whoever it is: libpq takes it from the environment. */
 #define APPLICATION "pglocktop watched"
@@ -109,12 +109,12 @@ bool watch_until_written(struct watch *watch, int64_t until)
 	return watch->tty_bytes != before;
 }
 
-void watch_until_text(struct watch *watch, const char *text)
+bool watch_until_text(struct watch *watch, const char *text, int64_t until)
 {
-	int64_t deadline = when_monotonic() + PATIENCE * WHEN_SECOND;
 	while (!strstr(watch->screen, text))
-		if (!watch_until_written(watch, deadline))
-			fail("\"%s\" does not come; there is: %s", text, watch->screen);
+		if (!watch_until_written(watch, until))
+			return false;
+	return true;
 }
 
 void watch_send(struct watch *watch, const char *keys)

@@ -34,8 +34,8 @@ void watch_end(struct watch *watch);
 void watch_until(struct watch *watch, int64_t until);
 bool watch_until_written(struct watch *watch, int64_t until);
 
-/* Until it has written this text, in one piece. Ends the program when it does not come. */
-void watch_until_text(struct watch *watch, const char *text);
+/* Until it has written this text, in one piece. False: not until then. */
+bool watch_until_text(struct watch *watch, const char *text, int64_t until);
 
 void watch_send(struct watch *watch, const char *keys);
 
