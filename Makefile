@@ -99,6 +99,9 @@ bench: ## what it costs the server and you, beside what others cost: BENCH="--qu
 	$(MAKE) BUILD='$(BUILD)' $(BUILD)/pglocktop $(BUILD)/bench
 	$(BUILD)/bench --program $(BUILD)/pglocktop $(BENCH)
 
+bench-pgbench: ## what pgbench loses by pglocktop, beside a bare query
+	$(MAKE) BUILD='$(BUILD)' bench BENCH='--pgbench 15 --sessions 1001 $(BENCH)'
+
 bench_sources := $(filter-out tests/bench/micro%.c tests/bench/analysis.c,$(wildcard tests/bench/*.c))
 bench_objects := $(bench_sources:%.c=$(BUILD)/%.o) $(BUILD)/tests/pg/pgserver.o $(BUILD)/tests/pty/vt_session.o
 
@@ -166,7 +169,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test test-matrix unit bench bench-instructions test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
+.PHONY: all check test test-matrix unit bench bench-pgbench bench-instructions test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -21,7 +21,7 @@ static const char help[] = "Usage: bench [OPTION]...\n"
 			   "  --interval S       pglocktop's (1)\n"
 			   "  --limit S          what takes another tool longer is left out (60)\n"
 			   "  --json FILE        write all figures\n"
-			   "  --markdown FILE    write the README's table\n"
+			   "  --markdown FILE    write the README's tables, into README.md itself or a new file\n"
 			   "  --compare FILE     beside an earlier run's figures; exit status 1 where some are worse\n"
 			   "  --tolerance X      by so much (0.25)\n"
 			   "  --program FILE     pglocktop (build/pglocktop)\n";
@@ -35,6 +35,8 @@ enum {
 	OPTION_STARTS,
 	OPTION_INTERVAL,
 	OPTION_LIMIT,
+	OPTION_PGBENCH,
+	OPTION_ROUNDS,
 	OPTION_JSON,
 	OPTION_MARKDOWN,
 	OPTION_COMPARE,
@@ -55,6 +57,8 @@ static const struct option long_options[] = {
 	{ "starts", required_argument, NULL, OPTION_STARTS },
 	{ "interval", required_argument, NULL, OPTION_INTERVAL },
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "pgbench", required_argument, NULL, OPTION_PGBENCH },
+	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
 	{ "json", required_argument, NULL, OPTION_JSON },
 	{ "markdown", required_argument, NULL, OPTION_MARKDOWN },
 	{ "compare", required_argument, NULL, OPTION_COMPARE },
@@ -140,6 +144,13 @@ static void read_option(struct bench_options *options, int option)
 		break;
 	case OPTION_LIMIT:
 		options->limit = read_amount(optarg);
+		break;
+	case OPTION_PGBENCH:
+		read_count(optarg);
+		options->pgbench = optarg;
+		break;
+	case OPTION_ROUNDS:
+		options->rounds = read_count(optarg);
 		break;
 	case OPTION_JSON:
 		options->json = optarg;
@@ -237,6 +248,7 @@ int main(int argc, char **argv)
 					    .refreshes = 60,
 					    .keys = 200,
 					    .starts = 20,
+					    .rounds = 5,
 					    .interval = 1,
 					    .limit = 60,
 					    .tolerance = 0.25 } };
@@ -246,7 +258,10 @@ int main(int argc, char **argv)
 	check_shapes(&bench.options);
 	signal(SIGPIPE, SIG_IGN);
 	open_bench(&bench);
-	run(&bench);
+	if (bench.options.pgbench)
+		measure_pgbench(&bench);
+	else
+		run(&bench);
 	bool good = report(&bench);
 	close_bench(&bench);
 	return good ? 0 : 1;

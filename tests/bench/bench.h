@@ -13,7 +13,8 @@ struct bench_options {
 	const char *program;
 	const char *shapes; /* names, separated by commas; NULL: all */
 	unsigned sizes[BENCH_SIZES], size_count; /* ascending */
-	unsigned refreshes, keys, starts;
+	unsigned refreshes, keys, starts, rounds;
+	const char *pgbench; /* seconds of a run; NULL: the jams are measured, and not what pgbench loses */
 	double interval; /* seconds */
 	double limit; /* seconds that one statement of a peer may take */
 	double tolerance; /* by which a figure may be worse than the saved one: 0.25 is a quarter */
@@ -36,5 +37,8 @@ void measure_peers(struct bench *bench, const struct shape *shape);
 
 /* What a person at the screen meets: start, keys, freezing, memory, a slow link, what is written. */
 void measure_screen(struct bench *bench, const struct shape *shape);
+
+/* What others lose by it. */
+void measure_pgbench(struct bench *bench);
 
 #endif

@@ -3,6 +3,7 @@
 #include "bench/fail.h"
 #include "bench/saved.h"
 #include "bench/targets.h"
+#include "pglocktop/strbuf.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -53,19 +54,20 @@ static const struct column {
 	enum metric metric;
 	double scale; /* of the mean */
 	int decimals;
+	bool brief; /* also in Markdown */
 } columns[] = {
-	{ "activity", METRIC_ACTIVITY, 1, 2 },
-	{ "locks", METRIC_LOCKS, 1, 2 },
-	{ "floor", METRIC_FLOOR, 1, 2 },
-	{ "asking", METRIC_ASK, 1, 2 },
-	{ "pg_activity", METRIC_PG_ACTIVITY_BLOCKING, 1, 1 },
-	{ "pg_top", METRIC_PG_TOP, 1, 1 },
-	{ "refresh", METRIC_REFRESH, 1, 2 },
-	{ "own CPU", METRIC_REFRESH_CLIENT, 1, 2 },
-	{ "wall", METRIC_REFRESH_WALL, 1, 1 },
-	{ "kB", METRIC_REFRESH_BYTES, 0.001, 1 },
-	{ "trips", METRIC_REFRESH_TRIPS, 1, 2 },
-	{ "terminal", METRIC_REFRESH_TTY, 1, 0 },
+	{ "activity", METRIC_ACTIVITY, 1, 2, true },
+	{ "locks", METRIC_LOCKS, 1, 2, true },
+	{ "floor", METRIC_FLOOR, 1, 2, false },
+	{ "asking", METRIC_ASK, 1, 2, true },
+	{ "pg_activity", METRIC_PG_ACTIVITY_BLOCKING, 1, 1, true },
+	{ "pg_top", METRIC_PG_TOP, 1, 1, true },
+	{ "refresh", METRIC_REFRESH, 1, 2, true },
+	{ "own CPU", METRIC_REFRESH_CLIENT, 1, 2, true },
+	{ "wall", METRIC_REFRESH_WALL, 1, 1, false },
+	{ "kB", METRIC_REFRESH_BYTES, 0.001, 1, true },
+	{ "trips", METRIC_REFRESH_TRIPS, 1, 2, false },
+	{ "terminal", METRIC_REFRESH_TTY, 1, 0, false },
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -76,6 +78,8 @@ static void add_refresh(struct line *line, const struct results *results, const 
 	add_cell(line, "%s", of->shape);
 	add_cell(line, "%u", of->sessions);
 	for (int i = 0; i < COLUMNS; i++) {
+		if (line->markdown && !columns[i].brief)
+			continue;
 		const struct figure *figure = results_find(results, of->shape, of->sessions, columns[i].metric);
 		if (figure)
 			add_cell(line, "%.*f", columns[i].decimals, figure->mean * columns[i].scale);
@@ -89,6 +93,16 @@ static void add_refresh(struct line *line, const struct results *results, const 
 	end_line(line);
 }
 
+/* Markdown has the forest, and of the other jams the largest. */
+static bool is_brief(const struct results *results, const struct figure *of)
+{
+	unsigned largest = 0;
+	for (unsigned i = 0; i < results->count; i++)
+		if (results->figures[i].sessions > largest)
+			largest = results->figures[i].sessions;
+	return of->sessions == largest || strcmp(of->shape, "forest") == 0;
+}
+
 static void print_refreshes(FILE *out, const struct results *results, bool markdown)
 {
 	static const int widths[] = { -6, 8, 8, 8, 8, 9, 11, 8, 8, 8, 8, 8, 6, 8, 6 };
@@ -96,11 +110,13 @@ static void print_refreshes(FILE *out, const struct results *results, bool markd
 	add_cell(&line, "jam");
 	add_cell(&line, "sessions");
 	for (int i = 0; i < COLUMNS; i++)
-		add_cell(&line, "%s", columns[i].head);
+		if (!markdown || columns[i].brief)
+			add_cell(&line, "%s", columns[i].head);
 	add_cell(&line, "ratio");
 	end_heads(&line);
 	for (const struct figure *of = NULL; results_next_case(results, &of);)
-		add_refresh(&line, results, of);
+		if (!markdown || is_brief(results, of))
+			add_refresh(&line, results, of);
 }
 
 /* ---- everything else, a line for each figure ---- */
@@ -184,16 +200,16 @@ static void print_targets(FILE *out, const struct results *results, bool markdow
 
 /* ---- all ---- */
 
-static void print_all(FILE *out, const struct results *results, bool markdown)
+static void print_all(FILE *out, const struct results *results)
 {
 	static void (*const tables[])(FILE * out, const struct results *results,
 				      bool markdown) = { print_refreshes, print_growth, print_figures, print_targets };
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		fputc('\n', out);
-		tables[i](out, results, markdown);
+		tables[i](out, results, false);
 	}
 	for (unsigned i = 0; i < results->note_count; i++)
-		fprintf(out, "%sleft out: %s\n", markdown ? "\n" : "", results->notes[i]);
+		fprintf(out, "left out: %s\n", results->notes[i]);
 }
 
 void report_case(const struct results *results, const char *shape, unsigned sessions)
@@ -205,23 +221,51 @@ void report_case(const struct results *results, const char *shape, unsigned sess
 		results_mean(results, shape, sessions, METRIC_REFRESH_CLIENT));
 }
 
-static void write_markdown(const struct results *results, const char *path)
+/* ---- Markdown, in place of what is between two lines of a file ---- */
+
+#define BEGIN "<!-- bench -->\n"
+#define END "<!-- end of bench -->\n"
+
+static void read_file(const char *path, struct strbuf *text)
 {
+	char bytes[4096];
+	size_t length;
+	FILE *file = fopen(path, "re");
+	while (file && (length = fread(bytes, 1, sizeof bytes, file)) > 0)
+		strbuf_add(text, bytes, length);
+	if (file)
+		fclose(file);
+}
+
+static void write_markdown(const struct bench *bench, const char *path)
+{
+	struct strbuf text = STRBUF_INIT;
+	read_file(path, &text);
+	const char *begin = strstr(text.text, BEGIN), *end = strstr(text.text, END);
+	if (text.length > 0 && (!begin || !end || end < begin))
+		fail("%s is no file that --markdown wrote, and has no lines %.*s and %.*s", path,
+		     (int)strlen(BEGIN) - 1, BEGIN, (int)strlen(END) - 1, END);
 	FILE *file = fopen(path, "we");
 	if (!file)
 		fail("%s could not be written", path);
-	print_all(file, results, true);
+	fwrite(text.text, 1, begin ? (size_t)(begin - text.text) : 0, file);
+	fputs(BEGIN, file);
+	print_refreshes(file, &bench->results, true);
+	fputc('\n', file);
+	print_targets(file, &bench->results, true);
+	fputs(end ? end : END, file);
 	if (fclose(file) != 0)
 		fail("%s could not be written", path);
+	strbuf_release(&text);
 }
 
 bool report(const struct bench *bench)
 {
 	const struct bench_options *options = &bench->options;
-	print_all(stdout, &bench->results, false);
+	print_all(stdout, &bench->results);
 	if (options->json)
 		saved_write(&bench->results, options->json);
 	if (options->markdown)
-		write_markdown(&bench->results, options->markdown);
+		write_markdown(bench, options->markdown);
 	return !options->compare || saved_compare(&bench->results, options->compare, options->tolerance, stdout);
 }

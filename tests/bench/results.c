@@ -43,6 +43,14 @@ const struct metric_kind metric_kinds[METRIC_COUNT] = {
 	[METRIC_LINK_WALL] = { "link.wall", "a refresh over a link of 100 ms, from request to drawn", "ms", 5, true },
 	[METRIC_CHANGE_TTY] = { "change.tty", "a refresh that changes ten rows and all ages, written", "bytes", 100,
 				true },
+	[METRIC_PGBENCH_TPS] = { "pgbench.tps", "pgbench, nobody looks on", "1/s", 0, false },
+	[METRIC_PGBENCH_P99] = { "pgbench.p99", "pgbench, nobody looks on, 99 in 100 within", "ms", 0, false },
+	[METRIC_PGBENCH_TPS_1] = { "pgbench.tps.1", "pgbench, throughput with pglocktop / without", "x", 0, false },
+	[METRIC_PGBENCH_P99_1] = { "pgbench.p99.1", "pgbench, latency (p99) with pglocktop / without", "x", 0, false },
+	[METRIC_PGBENCH_TPS_10] = { "pgbench.tps.10", "pgbench, throughput, 10 Hz: pglocktop / bare query", "x", 0,
+				    false },
+	[METRIC_PGBENCH_P99_10] = { "pgbench.p99.10", "pgbench, latency (p99), 10 Hz: pglocktop / bare", "x", 0,
+				    false },
 };
 
 void results_release(struct results *results)

@@ -104,6 +104,15 @@ static const struct target targets[] = {
 	  false },
 	{ "refresh, ten rows and all ages change, written", "bytes", measure_plain, METRIC_CHANGE_TTY, ASPECT_MEDIAN,
 	  NULL, 0, 4000, false },
+	{ "pgbench, throughput with pglocktop / without", "x", measure_plain, METRIC_PGBENCH_TPS_1, ASPECT_MEDIAN, NULL,
+	  0, 0.98, true },
+	{ "pgbench, latency (p99) with pglocktop / without", "x", measure_plain, METRIC_PGBENCH_P99_1, ASPECT_MEDIAN,
+	  NULL, 0, 1.05, false },
+	/* No worse; what is less than this cannot be measured. */
+	{ "pgbench, throughput, 10 Hz: pglocktop / bare query", "x", measure_plain, METRIC_PGBENCH_TPS_10,
+	  ASPECT_MEDIAN, NULL, 0, 0.99, true },
+	{ "pgbench, latency (p99), 10 Hz: pglocktop / bare", "x", measure_plain, METRIC_PGBENCH_P99_10, ASPECT_MEDIAN,
+	  NULL, 0, 1.01, false },
 };
 
 static bool is_worse(const struct target *target, double value, double than)
