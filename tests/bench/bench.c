@@ -192,6 +192,12 @@ static void check_shapes(const struct bench_options *options)
 	}
 }
 
+/* The least or the most. */
+static bool is_end(const struct bench_options *options, unsigned sessions)
+{
+	return sessions == options->sizes[0] || sessions == options->sizes[options->size_count - 1];
+}
+
 static void run_case(struct bench *bench, const struct shape *shape)
 {
 	int64_t began = when_monotonic();
@@ -200,7 +206,7 @@ static void run_case(struct bench *bench, const struct shape *shape)
 		(double)(when_monotonic() - began) / 1e6);
 	measure_refreshes(bench, shape, waiting);
 	measure_peers(bench, shape);
-	if (strcmp(shape->name, "forest") == 0)
+	if (strcmp(shape->name, "forest") == 0 && is_end(&bench->options, load_count(bench->load)))
 		measure_screen(bench, shape);
 	load_relax(bench->load);
 	report_case(&bench->results, shape->name, load_count(bench->load));

@@ -128,7 +128,8 @@ static void run_pg_top(struct bench *bench, const struct shape *shape)
 	}
 	watch_find_backend(&watch, bench->admin);
 	double before = meter_cpu(watch.backend);
-	for (int i = 0; i < TOP_REFRESHES && watch_refresh(&watch, top_deadline()); i++) {
+	for (unsigned i = 0; i < TOP_REFRESHES && i < bench->options.refreshes && watch_refresh(&watch, top_deadline());
+	     i++) {
 		double now = meter_cpu(watch.backend);
 		sample_add(&sample, now - before);
 		before = now;

@@ -54,7 +54,12 @@ static void want_row_before(char sql[static LOAD_STATEMENT], unsigned i, unsigne
 		WRITE("update bench_rows set n = 1 where id = %u", i - 1);
 }
 
-/* ---- the forest: trees of four kinds by turns; the first of a tree is its root ---- */
+/*
+ * ---- the forest: trees of four kinds by turns, the first session of each its root ----
+ *
+ * Rows of one table, with chains; a migration of that table, which waits for all who wrote to it, and readers and
+ * writers behind it; advisory locks; other tables.
+ */
 
 enum kind { KIND_ROWS, KIND_DDL, KIND_ADVISORY, KIND_TABLE, KINDS };
 
@@ -80,38 +85,47 @@ static void hold_tree(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
 	if (place.kind == KIND_ROWS && place.rank <= CHAIN)
 		WRITE("begin; update bench_rows set n = 0 where id = %u", row_of(place, place.rank));
 	else if (place.kind == KIND_DDL && place.rank == 0)
-		WRITE("begin; update bench_table_%u set n = 0 where id = 0", place.tree);
+		WRITE("begin; update bench_rows set n = 0 where id = %u", row_of(place, 0));
 	else if (place.kind == KIND_ADVISORY && place.rank == 0)
 		WRITE("begin; select pg_advisory_xact_lock(%u)", place.tree);
 	else if (place.kind == KIND_TABLE && place.rank == 0)
 		WRITE("begin; lock table bench_table_%u in exclusive mode", place.tree);
 }
 
-/* A chain, and the commands behind which readers and writers will queue. */
 static void want_tree(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
 {
 	struct place place = place_of(i);
 	(void)n;
-	if (place.kind == KIND_ROWS && place.rank > 0 && place.rank <= CHAIN)
+	if (place.rank == 0)
+		return;
+	if (place.kind == KIND_ROWS && place.rank <= CHAIN)
 		WRITE("update bench_rows set n = 1 where id = %u", row_of(place, place.rank - 1));
-	else if (place.kind == KIND_DDL && place.rank == 1)
-		WRITE("alter table bench_table_%u add column later int", place.tree);
+	else if (place.kind == KIND_ROWS)
+		WRITE("update bench_rows set n = %u where id = %u", i, row_of(place, place.rank % CHAIN));
+	else if (place.kind == KIND_ADVISORY)
+		WRITE("select pg_advisory_xact_lock(%u)", place.tree);
+	else if (place.kind == KIND_TABLE)
+		WRITE("update bench_table_%u set n = %u where id = 1", place.tree, i);
 }
 
-static void want_behind(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
+static void migrate(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
 {
 	struct place place = place_of(i);
 	(void)n;
-	if (place.kind == KIND_ROWS && place.rank > CHAIN)
-		WRITE("update bench_rows set n = %u where id = %u", i, row_of(place, place.rank % CHAIN));
-	else if (place.kind == KIND_DDL && place.rank > 1 && place.rank % 4 != 0)
-		WRITE("select sum(n) from bench_table_%u where id > %u", place.tree, i);
-	else if (place.kind == KIND_DDL && place.rank > 1)
-		WRITE("update bench_table_%u set n = %u where id = 1", place.tree, i);
-	else if (place.kind == KIND_ADVISORY && place.rank > 0)
-		WRITE("select pg_advisory_xact_lock(%u)", place.tree);
-	else if (place.kind == KIND_TABLE && place.rank > 0)
-		WRITE("update bench_table_%u set n = %u where id = 1", place.tree, i);
+	if (place.kind == KIND_DDL && place.rank == 1)
+		WRITE("alter table bench_rows add column later_%u int", place.tree);
+}
+
+static void want_migrated(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
+{
+	struct place place = place_of(i);
+	(void)n;
+	if (place.kind != KIND_DDL || place.rank < 2)
+		return;
+	if (place.rank % 4 == 0)
+		WRITE("update bench_rows set n = %u where id = %u", i, row_of(place, 1));
+	else
+		WRITE("select sum(n) from bench_rows where id = %u", i);
 }
 
 /* ---- few wait, much is held that nobody wants ---- */
@@ -162,13 +176,16 @@ static void nobody(char sql[static LOAD_STATEMENT], unsigned i, unsigned n)
 }
 
 const struct shape shapes[] = {
-	{ "row", "all wait for one row", hold_row, want_row, NULL },
-	{ "table", "all wait for one table", hold_table, want_table, NULL },
-	{ "chain", "each waits for the one before", hold_own_row, want_row_before, NULL },
-	{ "forest", "20 trees: rows, tables, advisory locks, DDL queues", hold_tree, want_tree, want_behind },
-	{ "few", "10 wait, 100,000 locks are held", hold_much, want_few, NULL },
-	{ "wide", "100,000 locks are held that somebody waits for", hold_wide, want_wide, NULL },
-	{ "idle", "nobody waits", nobody, NULL, NULL },
+	{ "row", "all wait for one row", hold_row, { want_row } },
+	{ "table", "all wait for one table", hold_table, { want_table } },
+	{ "chain", "each waits for the one before", hold_own_row, { want_row_before } },
+	{ "forest",
+	  "rows, chains, a migration and its queue, advisory locks, tables",
+	  hold_tree,
+	  { want_tree, migrate, want_migrated } },
+	{ "few", "10 wait, 100,000 locks are held", hold_much, { want_few } },
+	{ "wide", "100,000 locks are held that somebody waits for", hold_wide, { want_wide } },
+	{ "idle", "nobody waits", nobody, { NULL } },
 };
 const unsigned shape_count = sizeof shapes / sizeof *shapes;
 
@@ -183,6 +200,8 @@ const struct shape *shape_find(const char *name)
 unsigned shape_play(const struct shape *shape, struct load *load)
 {
 	load_run(load, shape->hold);
-	unsigned waiting = shape->ahead ? load_jam(load, shape->ahead) : 0;
-	return waiting + (shape->behind ? load_jam(load, shape->behind) : 0);
+	unsigned waiting = 0;
+	for (int stage = 0; stage < SHAPE_STAGES && shape->wait[stage]; stage++)
+		waiting += load_jam(load, shape->wait[stage]);
+	return waiting;
 }

@@ -6,11 +6,12 @@
 
 #include "bench/load.h"
 
+enum { SHAPE_STAGES = 3 };
+
 struct shape {
 	const char *name, *title;
 	load_statement *hold; /* runs to its end */
-	load_statement *ahead; /* then waits; NULL: nobody */
-	load_statement *behind; /* waits once all of those do; NULL: nobody */
+	load_statement *wait[SHAPE_STAGES]; /* each stage waits once those before it do; NULL: nobody */
 };
 
 extern const struct shape shapes[];
