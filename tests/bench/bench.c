@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] = "Usage: bench [OPTION]...\n"
 			   "  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
@@ -226,6 +227,24 @@ static void run(struct bench *bench)
 	}
 }
 
+static void describe(struct bench *bench)
+{
+	const struct bench_options *options = &bench->options;
+	char *version = pgserver_value(bench->admin, "select current_setting('server_version')");
+	double load[1] = { 0 };
+	getloadavg(load, 1);
+	snprintf(bench->results.about, sizeof bench->results.about,
+		 "PostgreSQL %s, %ld cores, load %.1f at the start; ", version, sysconf(_SC_NPROCESSORS_ONLN), load[0]);
+	size_t length = strlen(bench->results.about);
+	if (options->pgbench)
+		snprintf(bench->results.about + length, sizeof bench->results.about - length, "%u rounds, runs of %s s",
+			 options->rounds, options->pgbench);
+	else
+		snprintf(bench->results.about + length, sizeof bench->results.about - length,
+			 "%u refreshes, one every %g s", options->refreshes, options->interval);
+	free(version);
+}
+
 static void open_bench(struct bench *bench)
 {
 	char conninfo[64];
@@ -235,6 +254,7 @@ static void open_bench(struct bench *bench)
 	snprintf(conninfo, sizeof conninfo, "dbname=postgres options='-c statement_timeout=%.0fs'",
 		 bench->options.limit);
 	bench->peer = pgserver_connect(bench->server, conninfo);
+	describe(bench);
 }
 
 static void close_bench(struct bench *bench)

@@ -27,13 +27,25 @@ static void __attribute__((format(printf, 2, 3))) add_cell(struct line *line, co
 	va_end(args);
 }
 
+/* printf counts bytes: those that continue a character take no room. */
+static int width_of(const char *cell, int width)
+{
+	int more = 0;
+	for (const char *byte = cell; *byte; byte++)
+		more += ((unsigned char)*byte & 0xc0) == 0x80;
+	return width < 0 ? width - more : width + more;
+}
+
 static void end_line(struct line *line)
 {
-	for (unsigned i = 0; i < line->count; i++)
+	for (unsigned i = 0; i < line->count; i++) {
+		const char *cell = line->cells[i];
 		if (line->markdown)
-			fprintf(line->out, "| %s ", line->cells[i]);
+			fprintf(line->out, "| %s ", cell);
 		else
-			fprintf(line->out, "%*s%s", line->widths[i], line->cells[i], i + 1 < line->count ? " " : "");
+			fprintf(line->out, "%*s%s", width_of(cell, line->widths[i]), cell,
+				i + 1 < line->count ? " " : "");
+	}
 	fputs(line->markdown ? "|\n" : "\n", line->out);
 	line->count = 0;
 }
@@ -52,7 +64,7 @@ static void end_heads(struct line *line)
 static const struct column {
 	const char *head;
 	enum metric metric;
-	double scale; /* of the mean */
+	double scale;
 	int decimals;
 	bool brief; /* also in Markdown */
 } columns[] = {
@@ -71,6 +83,18 @@ static const struct column {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
+/* The spread: half the readings are so near. */
+static void add_median(struct line *line, const struct figure *figure, const struct column *column)
+{
+	if (!figure)
+		add_cell(line, "-");
+	else if (figure->median > 0 && figure->high > figure->low)
+		add_cell(line, "%.*f ±%.0f%%", column->decimals, figure->median * column->scale,
+			 (figure->high - figure->low) / 2 / figure->median * 100);
+	else
+		add_cell(line, "%.*f", column->decimals, figure->median * column->scale);
+}
+
 static void add_refresh(struct line *line, const struct results *results, const struct figure *of)
 {
 	double bare = results_cheaper(results, of->shape, of->sessions);
@@ -81,10 +105,7 @@ static void add_refresh(struct line *line, const struct results *results, const 
 		if (line->markdown && !columns[i].brief)
 			continue;
 		const struct figure *figure = results_find(results, of->shape, of->sessions, columns[i].metric);
-		if (figure)
-			add_cell(line, "%.*f", columns[i].decimals, figure->mean * columns[i].scale);
-		else
-			add_cell(line, "-");
+		add_median(line, figure, &columns[i]);
 	}
 	if (bare > 0 && refresh > 0)
 		add_cell(line, "%.2f", refresh / bare);
@@ -105,8 +126,9 @@ static bool is_brief(const struct results *results, const struct figure *of)
 
 static void print_refreshes(FILE *out, const struct results *results, bool markdown)
 {
-	static const int widths[] = { -6, 8, 8, 8, 8, 9, 11, 8, 8, 8, 8, 8, 6, 8, 6 };
+	static const int widths[] = { -6, 8, 11, 11, 11, 13, 13, 11, 11, 11, 12, 13, 5, 11, 6 };
 	struct line line = { .out = out, .markdown = markdown, .widths = widths };
+	fputc('\n', out);
 	add_cell(&line, "jam");
 	add_cell(&line, "sessions");
 	for (int i = 0; i < COLUMNS; i++)
@@ -115,7 +137,8 @@ static void print_refreshes(FILE *out, const struct results *results, bool markd
 	add_cell(&line, "ratio");
 	end_heads(&line);
 	for (const struct figure *of = NULL; results_next_case(results, &of);)
-		if (!markdown || is_brief(results, of))
+		if (results_find(results, of->shape, of->sessions, METRIC_REFRESH) &&
+		    (!markdown || is_brief(results, of)))
 			add_refresh(&line, results, of);
 }
 
@@ -126,6 +149,7 @@ static void print_figures(FILE *out, const struct results *results, bool markdow
 	static const int widths[] = { -56, -13, -6, 10, 21, 10, 10 };
 	static const char *const heads[] = { "", "at", "", "median", "quarters", "99 in 100", "most" };
 	struct line line = { .out = out, .markdown = markdown, .widths = widths };
+	fputc('\n', out);
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
 		add_cell(&line, "%s", heads[i]);
 	end_heads(&line);
@@ -156,6 +180,7 @@ static void print_growth(FILE *out, const struct results *results, bool markdown
 	static const int widths[] = { -6, 16, 16, 16, 22, 22 };
 	struct line line = { .out = out, .markdown = markdown, .widths = widths };
 	double exponent;
+	fputc('\n', out);
 	add_cell(&line, "growth");
 	for (int i = 0; i < GROWING; i++)
 		add_cell(&line, "%s", metric_kinds[growing[i]].name);
@@ -192,6 +217,7 @@ static void print_targets(FILE *out, const struct results *results, bool markdow
 	static const int widths[] = { -6, -52, -22, -16, -16, 0 };
 	static const char *const heads[] = { "", "", "wanted", "measured", "worst case", "" };
 	struct line line = { .out = out, .markdown = markdown, .widths = widths };
+	fputc('\n', out);
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
 		add_cell(&line, "%s", heads[i]);
 	end_heads(&line);
@@ -200,16 +226,18 @@ static void print_targets(FILE *out, const struct results *results, bool markdow
 
 /* ---- all ---- */
 
-static void print_all(FILE *out, const struct results *results)
+static void print_all(const struct bench *bench)
 {
-	static void (*const tables[])(FILE * out, const struct results *results,
-				      bool markdown) = { print_refreshes, print_growth, print_figures, print_targets };
-	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-		fputc('\n', out);
-		tables[i](out, results, false);
+	const struct results *results = &bench->results;
+	printf("\n%s\n", results->about);
+	if (!bench->options.pgbench) {
+		print_refreshes(stdout, results, false);
+		print_growth(stdout, results, false);
 	}
+	print_figures(stdout, results, false);
+	print_targets(stdout, results, false);
 	for (unsigned i = 0; i < results->note_count; i++)
-		fprintf(out, "left out: %s\n", results->notes[i]);
+		printf("left out: %s\n", results->notes[i]);
 }
 
 void report_case(const struct results *results, const char *shape, unsigned sessions)
@@ -223,9 +251,6 @@ void report_case(const struct results *results, const char *shape, unsigned sess
 
 /* ---- Markdown, in place of what is between two lines of a file ---- */
 
-#define BEGIN "<!-- bench -->\n"
-#define END "<!-- end of bench -->\n"
-
 static void read_file(const char *path, struct strbuf *text)
 {
 	char bytes[4096];
@@ -237,23 +262,33 @@ static void read_file(const char *path, struct strbuf *text)
 		fclose(file);
 }
 
+static void print_markdown(FILE *file, const struct bench *bench)
+{
+	fprintf(file, "%s\n", bench->results.about);
+	if (bench->options.pgbench)
+		print_figures(file, &bench->results, true);
+	else
+		print_refreshes(file, &bench->results, true);
+	print_targets(file, &bench->results, true);
+}
+
 static void write_markdown(const struct bench *bench, const char *path)
 {
 	struct strbuf text = STRBUF_INIT;
+	const char *first = bench->options.pgbench ? "<!-- pgbench -->\n" : "<!-- bench -->\n";
+	const char *last = bench->options.pgbench ? "<!-- end of pgbench -->\n" : "<!-- end of bench -->\n";
 	read_file(path, &text);
-	const char *begin = strstr(text.text, BEGIN), *end = strstr(text.text, END);
-	if (text.length > 0 && (!begin || !end || end < begin))
-		fail("%s is no file that --markdown wrote, and has no lines %.*s and %.*s", path,
-		     (int)strlen(BEGIN) - 1, BEGIN, (int)strlen(END) - 1, END);
+	const char *begin = strstr(text.text, first), *end = begin ? strstr(begin, last) : NULL;
+	if (text.length > 0 && !end)
+		fail("%s has no lines %.*s and %.*s to write between", path, (int)strlen(first) - 1, first,
+		     (int)strlen(last) - 1, last);
 	FILE *file = fopen(path, "we");
 	if (!file)
 		fail("%s could not be written", path);
 	fwrite(text.text, 1, begin ? (size_t)(begin - text.text) : 0, file);
-	fputs(BEGIN, file);
-	print_refreshes(file, &bench->results, true);
-	fputc('\n', file);
-	print_targets(file, &bench->results, true);
-	fputs(end ? end : END, file);
+	fputs(first, file);
+	print_markdown(file, bench);
+	fputs(end ? end : last, file);
 	if (fclose(file) != 0)
 		fail("%s could not be written", path);
 	strbuf_release(&text);
@@ -262,7 +297,7 @@ static void write_markdown(const struct bench *bench, const char *path)
 bool report(const struct bench *bench)
 {
 	const struct bench_options *options = &bench->options;
-	print_all(stdout, &bench->results);
+	print_all(bench);
 	if (options->json)
 		saved_write(&bench->results, options->json);
 	if (options->markdown)

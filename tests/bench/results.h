@@ -67,6 +67,7 @@ struct figure {
 };
 
 struct results {
+	char about[160]; /* server, machine, number of readings */
 	struct figure *figures;
 	unsigned count, capacity;
 	char **notes;

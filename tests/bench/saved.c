@@ -55,9 +55,9 @@ void saved_write(const struct results *results, const char *path)
 	targets_check(results, add_target, targets);
 	for (unsigned i = 0; i < results->note_count; i++)
 		json_array_append_new(notes, json_string(results->notes[i]));
-	json_t *document = json_pack("{sssisosososo}", "format", "pglocktop bench", "version", 1, "figures",
-				     figures_as_json(results), "growth", growths_as_json(results), "targets", targets,
-				     "left_out", notes);
+	json_t *document = json_pack("{sssisssosososo}", "format", "pglocktop bench", "version", 1, "about",
+				     results->about, "figures", figures_as_json(results), "growth",
+				     growths_as_json(results), "targets", targets, "left_out", notes);
 	if (json_dump_file(document, path, JSON_INDENT(1)) != 0)
 		fail("%s could not be written", path);
 	json_decref(document);
