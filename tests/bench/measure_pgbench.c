@@ -87,14 +87,6 @@ static bool has_ended(const struct proof *proof, pid_t child)
 	return ended == child;
 }
 
-static void make_tables(struct proof *proof)
-{
-	static const char *const options[] = { "--initialize", "--quiet", "--scale=10", NULL };
-	pid_t child = start_pgbench(proof, options);
-	while (!has_ended(proof, child))
-		poll(NULL, 0, SLICE / 1000);
-}
-
 /* A line is: client, number, latency in microseconds, and what is of no interest here. */
 static void read_log(const char *path, struct sample *latencies)
 {
@@ -128,22 +120,29 @@ static struct yield read_logs(const struct proof *proof)
 
 /* ---- onlookers ---- */
 
-static void look_on(struct proof *proof, pid_t pgbench, const char *interval)
+static void open_watch(struct watch *watch, const struct proof *proof, const char *interval)
 {
-	struct watch watch;
 	const char *arguments[] = { "-i", interval, NULL };
-	watch_start(&watch, proof->bench->server,
+	watch_start(watch, proof->bench->server,
 		    &(struct watch_options){
 			    .program = proof->bench->options.program, .arguments = arguments, .direct = true });
-	if (!watch_until_text(&watch, "LIVE", when_monotonic() + PATIENCE * WHEN_SECOND))
-		fail("pglocktop shows nothing; it wrote: %s", watch.screen);
+	if (!watch_until_text(watch, "LIVE", when_monotonic() + PATIENCE * WHEN_SECOND))
+		fail("pglocktop shows nothing; it wrote: %s", watch->screen);
+}
+
+static void look_on(const struct proof *proof, const char *const *options, const char *interval)
+{
+	struct watch watch;
+	open_watch(&watch, proof, interval);
+	pid_t pgbench = start_pgbench(proof, options);
 	while (!has_ended(proof, pgbench))
 		watch_until(&watch, when_monotonic() + SLICE);
 	watch_end(&watch);
 }
 
-static void look_barely(struct proof *proof, pid_t pgbench)
+static void look_barely(const struct proof *proof, const char *const *options)
 {
+	pid_t pgbench = start_pgbench(proof, options);
 	for (int64_t next = when_monotonic(); !has_ended(proof, pgbench); next += BARE_PERIOD) {
 		wire_run(proof->bench->peer, proof->bare.text);
 		int64_t left = next + BARE_PERIOD - when_monotonic();
@@ -151,18 +150,30 @@ static void look_barely(struct proof *proof, pid_t pgbench)
 	}
 }
 
-static struct yield run_pgbench(struct proof *proof, const struct mode *mode, enum onlooker onlooker)
+static void look_away(const struct proof *proof, const char *const *options)
+{
+	pid_t pgbench = start_pgbench(proof, options);
+	while (!has_ended(proof, pgbench))
+		poll(NULL, 0, SLICE / 1000);
+}
+
+static struct yield run_pgbench(const struct proof *proof, const struct mode *mode, enum onlooker onlooker)
 {
 	const char *options[] = { "--no-vacuum", "--client=8",		 "--jobs=2",   "--time", proof->seconds,
 				  "--log",	 "--log-prefix=latency", mode->option, NULL };
-	pid_t pgbench = start_pgbench(proof, options);
-	if (onlooker == ONLOOKER_BARE_10)
-		look_barely(proof, pgbench);
-	else if (onlooker != ONLOOKER_NOBODY)
-		look_on(proof, pgbench, onlooker == ONLOOKER_PGLOCKTOP_1 ? "1" : "0.1");
-	else
-		while (!has_ended(proof, pgbench))
-			poll(NULL, 0, SLICE / 1000);
+	switch (onlooker) {
+	case ONLOOKER_PGLOCKTOP_1:
+		look_on(proof, options, "1");
+		break;
+	case ONLOOKER_PGLOCKTOP_10:
+		look_on(proof, options, "0.1");
+		break;
+	case ONLOOKER_BARE_10:
+		look_barely(proof, options);
+		break;
+	default:
+		look_away(proof, options);
+	}
 	return read_logs(proof);
 }
 
@@ -221,10 +232,11 @@ static void choose_bare(struct proof *proof)
 
 void measure_pgbench(struct bench *bench)
 {
+	static const char *const initialize[] = { "--initialize", "--quiet", "--scale=10", NULL };
 	struct proof proof = { .bench = bench, .seconds = bench->options.pgbench, .bare = STRBUF_INIT };
 	find_pgbench(&proof);
 	snprintf(proof.directory, PATH_SIZE, "%s", pgserver_socket(bench->server));
-	make_tables(&proof);
+	look_away(&proof, initialize);
 	load_connect(bench->load, WAITERS + 1);
 	shape_play(shape_find("row"), bench->load);
 	choose_bare(&proof);

@@ -264,7 +264,7 @@ static void read_file(const char *path, struct strbuf *text)
 
 static void print_markdown(FILE *file, const struct bench *bench)
 {
-	fprintf(file, "%s\n", bench->results.about);
+	fprintf(file, "%s:\n", bench->results.about);
 	if (bench->options.pgbench)
 		print_figures(file, &bench->results, true);
 	else

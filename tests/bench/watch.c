@@ -40,12 +40,13 @@ void watch_start(struct watch *watch, const struct pgserver *server, const struc
 		arguments[count++] = *next;
 	watch->relay.delay = options->delay;
 	watch->relay.apart = (int64_t)((options->interval > 0 ? options->interval : 1) * WHEN_SECOND / 2);
-	watch->started_at = when_monotonic();
 	watch->session = vt_session_start(
 		&(struct vt_options){ .argv = arguments,
 				      .environment = environment_in(watch->relay.directory, state, config),
 				      .columns = 120,
 				      .rows = 40 });
+	/* Not before: to fork a process with thousands of connections takes its time. */
+	watch->started_at = when_monotonic();
 }
 
 void watch_end(struct watch *watch)
