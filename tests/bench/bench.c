@@ -4,6 +4,7 @@
 
 #include "bench/fail.h"
 #include "bench/report.h"
+#include "bench/saved.h"
 #include "pglocktop/when.h"
 
 #include <getopt.h>
@@ -282,6 +283,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		read_option(&bench.options, option);
 	check_shapes(&bench.options);
+	if (bench.options.compare)
+		saved_check(bench.options.compare);
 	signal(SIGPIPE, SIG_IGN);
 	open_bench(&bench);
 	if (bench.options.pgbench)

@@ -65,6 +65,21 @@ void saved_write(const struct results *results, const char *path)
 
 /* ---- beside an earlier run ---- */
 
+/* Its "figures" is an array. */
+static json_t *load(const char *path)
+{
+	json_error_t error;
+	json_t *document = json_load_file(path, 0, &error);
+	if (!json_is_array(json_object_get(document, "figures")))
+		fail("%s: not a file that --json wrote: %s", path, document ? "no figures" : error.text);
+	return document;
+}
+
+void saved_check(const char *path)
+{
+	json_decref(load(path));
+}
+
 /* The saved mean; not a number: there is none. */
 static double saved_mean(const json_t *figures, const struct figure *figure)
 {
@@ -90,12 +105,9 @@ static bool is_worse(const struct figure *figure, double saved, double tolerance
 
 bool saved_compare(const struct results *results, const char *path, double tolerance, FILE *out)
 {
-	json_error_t error;
-	json_t *document = json_load_file(path, 0, &error);
+	json_t *document = load(path);
 	const json_t *figures = json_object_get(document, "figures");
 	unsigned worse = 0, compared = 0;
-	if (!json_is_array(figures))
-		fail("%s: not a file that --json wrote: %s", path, document ? "no figures" : error.text);
 	fprintf(out, "\nbeside %s\n%-8s %8s %-22s %12s %12s %7s\n", path, "jam", "sessions", "figure", "saved", "now",
 		"ratio");
 	for (unsigned i = 0; i < results->count; i++) {

@@ -14,9 +14,10 @@ build=$(dirname "$PGLOCKTOP")
 
 bench() { "$build/bench" --program "$PGLOCKTOP" --refreshes 2 --keys 4 --starts 1 --interval 0.1 --limit 5 "$@"; }
 
-run_it() {
-    bench --sessions 80,60 --shapes row,forest --json "$work/json" --markdown "$work/markdown" >"$work/table"
+run_jams() {
+    bench --sessions 80,60 --shapes row,idle --json "$work/jams.json" --markdown "$work/markdown" >"$work/jams"
 }
+run_screen() { bench --sessions 60 --shapes forest --json "$work/screen.json" >"$work/screen"; }
 
 has_lines() { # has_lines FILE PATTERN...: each matches a line
     local file=$1 pattern
@@ -26,42 +27,37 @@ has_lines() { # has_lines FILE PATTERN...: each matches a line
     done
 }
 
-# All that needs nothing else to be installed, of each jam and number of sessions.
+# has_figures FILE METRIC...: FILE has them, each with a jam, a number of sessions and a mean
 has_figures() {
-    local jam sessions metric
-    for jam in row forest; do
-        for sessions in 60 80; do
-            for metric in activity locks floor scans.wall scans.bytes ask ask.wall ask.bytes refresh refresh.client \
-                refresh.wall refresh.bytes refresh.trips refresh.tty; do
-                echo "$jam $sessions $metric"
-            done
-        done
-    done >"$work/wanted"
-    for sessions in 60 80; do
-        for metric in start.first start.data key.quiet key.load key.stalled key.esc memory memory.peak frozen.bytes \
-            frozen.wakeups link.trips link.wall change.tty; do
-            echo "forest $sessions $metric"
-        done
-    done >>"$work/wanted"
-    tr -d ' ",\n' <"$work/json" | sed 's/jam:/\njam:/g' |
-        sed -nE 's/^jam:([a-z]+)sessions:([0-9]+)metric:([a-z_.]+)unit.*mean:[0-9.e+-]+.*/\1 \2 \3/p' | sort >"$work/found"
-    [ -z "$(sort "$work/wanted" | comm -23 - "$work/found" | tee /dev/stderr)" ]
+    local file=$1 metric found
+    shift
+    found=$(tr -d ' ",\n' <"$file" | sed 's/jam:/\njam:/g' |
+        sed -nE 's/^jam:[a-z]+sessions:[0-9]+metric:([a-z_.]+)unit.*mean:[0-9.e+-]+.*/\1/p')
+    for metric; do
+        grep -qxF -- "$metric" <<<"$found" || { echo "no figure $metric in $file" && return 1; }
+    done
 }
 
 # Whatever it is now, it is more than that.
-spoil() { sed '/"metric": "refresh.wall"/,/"mean"/s/"mean": .*/"mean": 0.0001,/' "$work/json" >"$work/spoiled"; }
-compare() { bench --sessions 60 --shapes row --compare "$@" >"$work/compared"; }
+spoil() { sed '/"metric": "refresh.wall"/,/"mean"/s/"mean": .*/"mean": 0.0001,/' "$work/jams.json" >"$work/spoiled"; }
+compare() { bench --sessions 60 --shapes idle --compare "$@" >"$work/compared"; }
+marks_what_is_worse() { spoil && ! compare "$work/spoiled" && has_lines "$work/compared" "^idle +60 refresh.wall .* WORSE$"; }
+refuses_another_file() { ! compare /dev/null 2>"$work/said" && has_lines "$work/said" 'not a file that --json wrote'; }
 
 check "make builds it" make -s BUILD="$build" "$build/bench"
-check "it runs" run_it
-check "a line for each jam and number of sessions" has_lines "$work/table" '^row +60 ' '^row +80 ' '^forest +60 ' '^forest +80 '
-check "how it grows" has_lines "$work/table" '^row +N\^' '^forest +N\^'
-check "a verdict on each target" has_lines "$work/table" '^target refresh, server CPU .*(ok|MISSED)$' \
-    '^target key to screen, all .*(ok|MISSED)$' '^target frozen screen, written .*(ok|MISSED)$'
-check "all figures in JSON" has_figures
-check "tables in Markdown" has_lines "$work/markdown" '^\| forest \| 60 \|' '^\| row \| 80 \|' '^\| target \|'
-check "beside an earlier run, tolerant" compare "$work/json" --tolerance 1000
-check "what is worse is marked, and the exit status says so" eval 'spoil && ! compare "$work/spoiled" &&
-    has_lines "$work/compared" "^row +60 refresh.wall .* WORSE$"'
-check "a saved file that is none" eval '! compare /dev/null 2>"$work/said" && grep -q "not a file that --json wrote" "$work/said"'
+check "it runs" run_jams
+check "a line for each jam and number of sessions" has_lines "$work/jams" '^row +60 ' '^row +80 ' '^idle +60 ' '^idle +80 '
+check "how it grows" has_lines "$work/jams" '^row +N\^' '^idle +N\^'
+check "a verdict on the server's part" has_lines "$work/jams" '^target refresh, server CPU .*(ok|MISSED)$'
+check "all figures of jams in JSON" has_figures "$work/jams.json" activity locks floor scans.wall scans.bytes ask ask.wall \
+    ask.bytes refresh refresh.client refresh.wall refresh.bytes refresh.trips refresh.tty
+check "tables in Markdown" has_lines "$work/markdown" '^\| row \| 80 \|' '^\| idle \| 80 \|' '^\| target \|'
+check "the screen, too" run_screen
+check "a verdict on keys and freezing" has_lines "$work/screen" '^target key to screen, all .*(ok|MISSED)$' \
+    '^target frozen screen, written .*(ok|MISSED)$'
+check "all figures of the screen in JSON" has_figures "$work/screen.json" start.first start.data key.quiet key.load key.stalled \
+    key.esc memory memory.peak frozen.bytes frozen.wakeups link.trips link.wall change.tty
+check "beside an earlier run, tolerant" compare "$work/jams.json" --tolerance 1000
+check "what is worse is marked, and the exit status says so" marks_what_is_worse
+check "a saved file that is none" refuses_another_file
 done_testing
