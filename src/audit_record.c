@@ -3,13 +3,9 @@
 #include "json_value.h"
 
 #include "pglocktop/signaller.h"
+#include "pglocktop/verb.h"
 #include "pglocktop/version.h"
 #include "pglocktop/whatif.h"
-
-static const char *verb_name(enum signal_verb verb)
-{
-	return verb == SIGNAL_CANCEL ? "cancel" : "terminate";
-}
 
 static json_t *new_event(const char *name, const char *id, const struct signal_request *request)
 {
@@ -18,7 +14,7 @@ static json_t *new_event(const char *name, const char *id, const struct signal_r
 	put(event, "event", json_string(name));
 	put(event, "id", text_value(id));
 	put(event, "time", time_value(when_wall_clock()));
-	put(event, "verb", json_string(verb_name(request->verb)));
+	put(event, "verb", json_string(signal_verbs[request->verb].name));
 	return event;
 }
 
@@ -161,15 +157,25 @@ void signal_add_result(struct strbuf *out, const struct signal_news *news)
 	json_t *value = json_object();
 	put(value, "id", identity_value(news->request.target));
 	put(value, "pid", json_integer(news->request.target.pid));
-	put(value, "verb", json_string(verb_name(news->request.verb)));
+	put(value, "verb", json_string(signal_verbs[news->request.verb].name));
 	put_result(value, news);
 	json_value_write(value, out);
 }
 
-void audit_record_outcome(const char *id, const struct signal_news *news, struct strbuf *out)
+static json_t *freed_value(const struct freed *freed)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < freed->count && json_array_size(list) < AUDIT_RECORD_NAMED; i++)
+		if (freed->waiters[i].freed)
+			json_array_append_new(list, identity_value(freed->waiters[i].id));
+	return list;
+}
+
+void audit_record_outcome(const char *id, const struct signal_news *news, const struct freed *freed, struct strbuf *out)
 {
 	json_t *event = new_event(news->outcome == SIGNAL_SENT ? "sent" : "outcome", id, &news->request);
 	put(event, "target", identity_value(news->request.target));
 	put_result(event, news);
+	put(event, "freed_sessions", freed && news->waiters >= 0 ? freed_value(freed) : json_null());
 	write_members(event, out);
 }

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "pglocktop/heap.h"
+
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
@@ -79,9 +81,7 @@ static int take_entry(void *context, const char *section, const char *name, cons
 		return 0;
 	entry.name = copy(name);
 	entry.value = copy(value);
-	config->entries = realloc(config->entries, (config->count + 1) * sizeof *config->entries);
-	if (!config->entries)
-		err_die("out of memory");
+	config->entries = heap_grow(config->entries, &config->capacity, config->count + (size_t)1, sizeof entry);
 	config->entries[config->count++] = entry;
 	return 1;
 }

@@ -250,7 +250,7 @@ int64_t desk_next_tick(const struct desk *desk, int64_t now)
 void desk_draw(struct desk *desk, int64_t now)
 {
 	static const char no_room[] = "the question does not fit: make the terminal larger";
-	if (!state_has_room_to_ask(&desk->state))
+	if (question_is_shown(&desk->state.question) && !state_has_room_to_ask(&desk->state))
 		state_close_question(&desk->state, now, no_room);
 	desk_settle(desk);
 	if (desk->scene)

@@ -104,10 +104,14 @@ struct option_row {
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+enum { OPTION_ROWS_MOST = 64 }; /* no more than these */
 
 /* What only the configuration file can say. */
 extern const struct option_row config_rows[];
 extern const size_t config_row_count;
+
+/* "-f, --filter" */
+void option_add_spelling(const struct option_row *row, struct strbuf *out);
 
 /* Sets what the row is about; `argument` must stay. */
 bool option_apply(const struct option_row *row, struct options *options, const char *argument,

@@ -12,14 +12,14 @@ static int open_stage(void **state)
 	return stage_open_with(state, settings);
 }
 
-struct jam {
+struct forest_jam {
 	PGconn *holder, *alter, *reader, *other_holder, *other_waiter;
 };
 
 /* holder <- alter <- reader, and beside them another pair. */
-static struct jam make_jam(struct stage *stage)
+static struct forest_jam make_jam(struct stage *stage)
 {
-	struct jam jam;
+	struct forest_jam jam;
 	jam.holder = stage_session(stage, "application_name=checkout");
 	jam.alter = stage_session(stage, "application_name=migration");
 	jam.reader = stage_session(stage, "application_name=report user=app");
@@ -116,7 +116,7 @@ static void sorts(void **state)
 static void folds(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_select(stage, jam.holder);
 	vt_send(stage->vt, "h");
@@ -155,7 +155,7 @@ static void filters_and_keeps_who_is_around(void **state)
 static void tells_all_about_a_session(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_select(stage, jam.alter);
 	vt_send(stage->vt, "\r");
@@ -211,7 +211,7 @@ static void follows_a_deadlock_to_its_end(void **state)
 static void says_that_nobody_waits(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_expect(stage, "WAITING 3");
 	pgserver_run(jam.holder, "rollback");

@@ -17,7 +17,7 @@ enum { COMPARISONS = 5000, SESSIONS = 200, REPORTS = 5 };
 
 static int open_storm(void **state)
 {
-	int failed = matrix_open(state);
+	int failed = matrix_open(state, NULL);
 	if (!failed)
 		storm_make_tables(*state);
 	return failed;

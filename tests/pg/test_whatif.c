@@ -172,12 +172,15 @@ static void let_go(struct cast *cast, unsigned who, enum signal_verb verb)
 	await_rest(cast, sql);
 }
 
-static bool is_foreseen(const struct cast *cast, uint32_t node, enum signal_verb verb, unsigned who)
+/* Those whom a forecast says to be freed. */
+struct foreseen {
+	uint32_t nodes[CAST_MOST], count;
+};
+
+static bool is_foreseen(const struct cast *cast, const struct foreseen *foreseen, unsigned who)
 {
-	uint32_t freed[CAST_MOST];
-	uint32_t count = whatif_freed(cast->listener.frame->whatif, node, verb, freed, CAST_MOST);
-	for (uint32_t i = 0; i < count; i++)
-		if (freed[i] == node_of(cast, who))
+	for (uint32_t i = 0; i < foreseen->count; i++)
+		if (foreseen->nodes[i] == node_of(cast, who))
 			return true;
 	return false;
 }
@@ -198,7 +201,7 @@ static void check_moved(const struct cast *cast, uint32_t node)
 }
 
 /* Exactly those are done who were to be freed. Returns how many. */
-static unsigned check_freed(struct cast *cast, uint32_t node, enum signal_verb verb)
+static unsigned check_done(struct cast *cast, const struct foreseen *foreseen)
 {
 	unsigned freed = 0;
 	for (unsigned i = 0; i < cast->count; i++) {
@@ -206,10 +209,18 @@ static unsigned check_freed(struct cast *cast, uint32_t node, enum signal_verb v
 			continue;
 		cast->done[i] = is_done(cast, i);
 		freed += cast->done[i];
-		if (cast->done[i] != is_foreseen(cast, node, verb, i))
+		if (cast->done[i] != is_foreseen(cast, foreseen, i))
 			fail_msg("%d %s, which was not foreseen", cast->pids[i],
 				 cast->done[i] ? "got its lock" : "still waits");
 	}
+	return freed;
+}
+
+static unsigned check_freed(struct cast *cast, uint32_t node, enum signal_verb verb)
+{
+	struct foreseen foreseen;
+	foreseen.count = whatif_freed(cast->listener.frame->whatif, node, verb, foreseen.nodes, CAST_MOST);
+	unsigned freed = check_done(cast, &foreseen);
 	check_moved(cast, node);
 	return freed;
 }
@@ -252,6 +263,42 @@ static struct whatif_forecast check(struct cast *cast, unsigned who, enum signal
 	assert_int_equal(check_freed(cast, node, verb), forecast.freed);
 	if (forecast.in_turn != GRAPH_NONE && !forecast.nothing)
 		assert_int_equal(play_on(cast), forecast.freed + forecast.in_turn);
+	return forecast;
+}
+
+/* Those freed are done, end their transactions, and exactly those are done then who were to head the queues. */
+static void check_heads(struct cast *cast, const struct foreseen *heads)
+{
+	bool freed[CAST_MOST] = { false };
+	for (unsigned i = 0; i < cast->count; i++)
+		freed[i] = cast->waited[i] && cast->done[i];
+	for (unsigned i = 0; i < cast->count; i++) {
+		if (!freed[i])
+			continue;
+		cast->waited[i] = false;
+		commit(cast->conns[i]);
+	}
+	await_rest(cast, "true");
+	check_done(cast, heads);
+}
+
+/* Several go, one after the other. */
+static struct whatif_forecast check_set(struct cast *cast, const unsigned *who, uint32_t count, enum signal_verb verb)
+{
+	uint32_t nodes[CAST_MOST];
+	struct foreseen foreseen, heads;
+	look(cast);
+	const struct whatif *whatif = cast->listener.frame->whatif;
+	for (uint32_t i = 0; i < count; i++)
+		nodes[i] = node_of(cast, who[i]);
+	struct whatif_forecast forecast = whatif_forecast_set(whatif, nodes, count, verb, foreseen.nodes, CAST_MOST);
+	foreseen.count = forecast.freed;
+	heads.count = whatif_heads(whatif, nodes, count, verb, heads.nodes, CAST_MOST);
+	for (uint32_t i = 0; i < count; i++)
+		let_go(cast, who[i], verb);
+	assert_int_equal(check_done(cast, &foreseen), forecast.freed);
+	check_heads(cast, &heads);
+	assert_int_equal(play_on(cast), forecast.in_turn);
 	return forecast;
 }
 
@@ -310,6 +357,17 @@ static void idle_owner_is_cancelled(void **state)
 	assert_true(check(cast, stage_row_queue(cast), SIGNAL_CANCEL).nothing);
 }
 
+/* The owner of a row and the second of those who want it. */
+static void two_of_a_row_queue_go(void **state)
+{
+	struct cast *cast = *state;
+	unsigned owner = stage_row_queue(cast);
+	const unsigned who[] = { owner, owner + 2 };
+	struct whatif_forecast forecast = check_set(cast, who, 2, SIGNAL_TERMINATE);
+	assert_int_equal(forecast.freed, 1);
+	assert_int_equal(forecast.in_turn, 3);
+}
+
 /* FOR KEY SHARE, FOR SHARE and FOR UPDATE ask for the tuple in modes that do not all conflict. */
 static void row_queue_of_mixed_strength(void **state)
 {
@@ -330,7 +388,7 @@ static void row_queue_of_mixed_strength(void **state)
 static unsigned stage_alter(struct cast *cast)
 {
 	unsigned holder = doing(cast, "begin; select from a");
-	waiting(cast, "begin", "alter table a add more int");
+	waiting(cast, "begin", "alter table a alter id set default 1");
 	for (int i = 0; i < 4; i++)
 		waiting(cast, "begin", "select from a");
 	return holder;
@@ -352,6 +410,18 @@ static void reader_before_an_alter_goes(void **state)
 {
 	struct cast *cast = *state;
 	struct whatif_forecast forecast = check(cast, stage_alter(cast), SIGNAL_TERMINATE);
+	assert_int_equal(forecast.freed, 1);
+	assert_int_equal(forecast.in_turn, 4);
+}
+
+/* Two readers together free the ALTER TABLE, which neither would; those behind it follow. */
+static void both_readers_before_an_alter_go(void **state)
+{
+	struct cast *cast = *state;
+	unsigned first = doing(cast, "begin; select from a");
+	unsigned second = stage_alter(cast);
+	const unsigned who[] = { first, second };
+	struct whatif_forecast forecast = check_set(cast, who, 2, SIGNAL_TERMINATE);
 	assert_int_equal(forecast.freed, 1);
 	assert_int_equal(forecast.in_turn, 4);
 }
@@ -543,6 +613,8 @@ int main(void)
 		SITUATION(row_queue_whose_first_is_cancelled),
 		SITUATION(row_queue_whose_third_goes),
 		SITUATION(idle_owner_is_cancelled),
+		SITUATION(two_of_a_row_queue_go),
+		SITUATION(both_readers_before_an_alter_go),
 		SITUATION(row_queue_of_mixed_strength),
 		SITUATION(waiting_alter_is_cancelled),
 		SITUATION(reader_before_an_alter_goes),
