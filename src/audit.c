@@ -1,21 +1,19 @@
 #include "pglocktop/audit.h"
 
 #include "audit_file.h"
+#include "audit_syslog.h"
 #include "json_value.h"
+#include "thread.h"
 
 #include "pglocktop/operator.h"
 #include "pglocktop/when.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 struct audit_job {
@@ -34,6 +32,7 @@ struct audit {
 	struct audit_job *asked, *answered; /* in order; the first one asked for may be under way */
 	uint64_t tickets;
 	bool stop;
+	bool ended; /* the thread was waited for */
 	int fd; /* an epoll of these two */
 	int answer_fd; /* eventfd: an answer waits */
 	int timer_fd; /* a request is late */
@@ -41,7 +40,7 @@ struct audit {
 	/* The thread's own. */
 	struct audit_file file;
 	char *path;
-	bool syslog;
+	struct audit_syslog *syslog; /* NULL: not asked for */
 	struct strbuf head; /* what every line begins with */
 };
 
@@ -62,6 +61,11 @@ static void make_head(struct audit *audit)
 	strbuf_add_char(&audit->head, ',');
 }
 
+static bool has_file(const struct audit *audit, struct err *err)
+{
+	return audit->path || err_set(err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
+}
+
 /* So many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
 static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
 {
@@ -74,10 +78,10 @@ static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
 		strbuf_add_string(&lines, job->members);
 		strbuf_add_char(&lines, '}');
 		if (audit->syslog)
-			syslog(LOG_NOTICE, "%s", lines.text + start);
+			audit_syslog_add(audit->syslog, lines.text + start);
 		strbuf_add_char(&lines, '\n');
 	}
-	bool done = audit_file_append(&audit->file, lines.text, lines.length, &err);
+	bool done = has_file(audit, &err) && audit_file_append(&audit->file, lines.text, lines.length, &err);
 	job = jobs;
 	for (uint32_t i = 0; i < count; i++, job = job->next) {
 		job->answer.done = done;
@@ -98,13 +102,12 @@ static void read_tail(struct audit *audit, struct audit_job *job)
 
 static void do_jobs(struct audit *audit, struct audit_job *job, uint32_t count)
 {
-	if (!audit->path)
-		err_set(&job->answer.err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
-	else if (job->answer.kind == AUDIT_APPENDED)
+	struct err *err = &job->answer.err;
+	if (job->answer.kind == AUDIT_APPENDED)
 		append(audit, job, count);
 	else if (job->answer.kind == AUDIT_PROBED)
-		job->answer.done = audit_file_probe(&audit->file, &job->answer.err);
-	else
+		job->answer.done = has_file(audit, err) && audit_file_probe(&audit->file, err);
+	else if (has_file(audit, err))
 		read_tail(audit, job);
 }
 
@@ -144,14 +147,12 @@ static uint32_t count_together(const struct audit *audit)
 	uint32_t count = 0;
 	for (const struct audit_job *job = audit->asked; job && job->answer.kind == AUDIT_APPENDED; job = job->next)
 		count++;
-	return count > 0 && audit->path ? count : 1;
+	return count > 0 ? count : 1;
 }
 
 static void *run(void *argument)
 {
 	struct audit *audit = argument;
-	if (audit->syslog)
-		openlog("pglocktop", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	make_head(audit);
 	pthread_mutex_lock(&audit->mutex);
 	for (;;) {
@@ -168,8 +169,7 @@ static void *run(void *argument)
 			finish_job(audit, audit->asked);
 	}
 	pthread_mutex_unlock(&audit->mutex);
-	if (audit->syslog)
-		closelog();
+	audit_file_keep(&audit->file);
 	return NULL;
 }
 
@@ -309,17 +309,12 @@ static bool open_descriptors(struct audit *audit, struct err *err)
 	return err_set(err, "no descriptors for the audit log: %s", strerror(errno));
 }
 
-/* SIGXFSZ, too: a file that may not grow is an error of the write. */
-static bool start_thread(struct audit *audit, struct err *err)
+static bool start_threads(struct audit *audit, bool syslog, struct err *err)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	bool started = pthread_create(&audit->thread, NULL, run, audit) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (started)
-		pthread_setname_np(audit->thread, "audit");
-	return started || err_set(err, "could not start a thread for the audit log");
+	if (syslog && !(audit->syslog = audit_syslog_new(err)))
+		return false;
+	return thread_start(&audit->thread, "audit", run, audit) ||
+	       err_set(err, "could not start a thread for the audit log");
 }
 
 static void audit_free(struct audit *owned)
@@ -344,29 +339,36 @@ struct audit *audit_new(const struct audit_options *options, struct err *err)
 	struct audit *audit = malloc(sizeof *audit);
 	if (!audit)
 		err_die("out of memory (%zu bytes)", sizeof *audit);
-	*audit = (struct audit){ .path = make_path(options), .syslog = options->syslog, .head = STRBUF_INIT };
-	audit->file = (struct audit_file){ .path = audit->path, .make_directories = !options->path, .fd = -1 };
+	*audit = (struct audit){ .path = make_path(options), .head = STRBUF_INIT };
+	audit->file = (struct audit_file)AUDIT_FILE_INIT(audit->path);
+	audit->file.make_directories = !options->path;
 	pthread_mutex_init(&audit->mutex, NULL);
 	pthread_cond_init(&audit->wake, NULL);
-	if (open_descriptors(audit, err) && start_thread(audit, err))
+	if (open_descriptors(audit, err) && start_threads(audit, options->syslog, err))
 		return audit;
-	audit_free(audit);
+	if (!audit->syslog || audit_syslog_stop(audit->syslog, WHEN_SECOND))
+		audit_free(audit);
 	return NULL;
+}
+
+/* False: the thread hangs. */
+static bool end_thread(struct audit *audit, int64_t wait)
+{
+	pthread_mutex_lock(&audit->mutex);
+	audit->stop = true;
+	pthread_cond_signal(&audit->wake);
+	pthread_mutex_unlock(&audit->mutex);
+	audit->ended = audit->ended || thread_join(audit->thread, wait);
+	return audit->ended;
 }
 
 bool audit_stop(struct audit *owned, int64_t wait)
 {
-	struct timespec deadline;
-	pthread_mutex_lock(&owned->mutex);
-	owned->stop = true;
-	pthread_cond_signal(&owned->wake);
-	pthread_mutex_unlock(&owned->mutex);
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += wait / WHEN_SECOND;
-	deadline.tv_nsec += wait % WHEN_SECOND * 1000;
-	deadline.tv_sec += deadline.tv_nsec / 1000000000;
-	deadline.tv_nsec %= 1000000000;
-	if (pthread_timedjoin_np(owned->thread, NULL, &deadline) != 0)
+	int64_t end = when_monotonic() + wait;
+	if (!end_thread(owned, wait))
+		return false;
+	int64_t left = end - when_monotonic();
+	if (owned->syslog && !audit_syslog_stop(owned->syslog, left > 0 ? left : 0))
 		return false;
 	audit_free(owned);
 	return true;

@@ -162,10 +162,20 @@ void signal_add_result(struct strbuf *out, const struct signal_news *news)
 	json_value_write(value, out);
 }
 
-void audit_record_outcome(const char *id, const struct signal_news *news, struct strbuf *out)
+static json_t *freed_value(const struct freed *freed)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < freed->count && json_array_size(list) < AUDIT_RECORD_NAMED; i++)
+		if (freed->waiters[i].freed)
+			json_array_append_new(list, identity_value(freed->waiters[i].id));
+	return list;
+}
+
+void audit_record_outcome(const char *id, const struct signal_news *news, const struct freed *freed, struct strbuf *out)
 {
 	json_t *event = new_event(news->outcome == SIGNAL_SENT ? "sent" : "outcome", id, &news->request);
 	put(event, "target", identity_value(news->request.target));
 	put_result(event, news);
+	put(event, "freed_sessions", freed && news->waiters >= 0 ? freed_value(freed) : json_null());
 	write_members(event, out);
 }

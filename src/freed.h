@@ -16,6 +16,7 @@ struct freed_waiter {
 	uint64_t lock; /* locktag_hash */
 	bool in_steps; /* for a lock of which one may follow another within the same wait */
 	bool moves_up; /* for a row's tuple lock: who gets that waits for the row's owner next */
+	bool freed; /* waits no more, by the frame that was counted last */
 };
 
 struct freed {
@@ -28,6 +29,6 @@ void freed_init(struct freed *freed, const struct frame *frame, struct identity 
 void freed_release(struct freed *freed);
 
 /* How many of them wait no more in a later frame. O(direct waiters, log sessions). */
-uint32_t freed_count(const struct freed *freed, const struct frame *frame);
+uint32_t freed_count(struct freed *freed, const struct frame *frame);
 
 #endif

@@ -1,6 +1,7 @@
 #include "batch_signal.h"
 
 #include "confirm.h"
+#include "interrupt.h"
 
 #include "pglocktop/privilege.h"
 #include "pglocktop/question.h"
@@ -36,6 +37,7 @@ struct batch {
 	bool unlogged; /* the log cannot be written */
 	struct err unlogged_why;
 	bool lost; /* the source has given up; its last news may still come */
+	int interrupted; /* by which signal; 0: not */
 	struct err *err;
 };
 
@@ -264,17 +266,42 @@ static bool take_source_news(struct batch *batch)
 	return news.kind != NEWS_NONE;
 }
 
+/* What was not sent for want of a record is told as such; that of what was sent something is missing, by itself. */
+static void take_appended(struct batch *batch, const struct audit_answer *answer)
+{
+	struct signal_news news;
+	if (signaller_take(batch->signaller, answer, &news))
+		take_news(batch, &news);
+	else if (!answer->done && !batch->unlogged)
+		err_set(batch->err, "not all of it is in the audit log: %.900s", answer->err.text);
+}
+
 static bool take_log_answer(struct batch *batch)
 {
 	struct audit_answer answer = audit_take(batch->audit);
-	struct signal_news news;
-	if (answer.kind == AUDIT_APPENDED && signaller_take(batch->signaller, &answer, &news))
-		take_news(batch, &news);
+	if (answer.kind == AUDIT_APPENDED)
+		take_appended(batch, &answer);
 	return answer.kind != AUDIT_NOTHING;
 }
 
-/* The server is gone, and with it what became of the rest. */
-static void give_up(struct batch *batch)
+/* The last lines: they are answered before a probe that is asked for after them. */
+static void await_log(struct batch *batch)
+{
+	struct pollfd ready = { audit_fd(batch->audit), POLLIN, 0 };
+	audit_probe(batch->audit);
+	for (;;) {
+		struct audit_answer answer = audit_take(batch->audit);
+		if (answer.kind == AUDIT_PROBED)
+			return;
+		if (answer.kind == AUDIT_APPENDED)
+			take_appended(batch, &answer);
+		else
+			poll(&ready, 1, -1);
+	}
+}
+
+/* What became of the rest is not known. */
+static void give_up(struct batch *batch, const char *why)
 {
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct errand *errand = &batch->errands[i];
@@ -285,22 +312,26 @@ static void give_up(struct batch *batch)
 					    .elapsed = WHEN_NONE,
 					    .waiting_before = -1,
 					    .waiting_after = -1,
-					    .waiters = -1,
-					    .text = "the connection was lost: it may have been sent" };
+					    .waiters = -1 };
+		snprintf(news.text, sizeof news.text, "%s: it may have been sent", why);
 		finish(batch, errand, &news);
 	}
 }
 
-/* Each signal has an end: the source gives up on it, or on the server. */
-static void await_ends(struct batch *batch)
+/* Each signal has an end: the source gives up on it, or on the server; or somebody does on this program. */
+static void await_ends(struct batch *batch, struct interrupt *interrupt)
 {
 	struct pollfd ready[] = { { batch->source->ops->fd(batch->source), POLLIN, 0 },
-				  { audit_fd(batch->audit), POLLIN, 0 } };
+				  { audit_fd(batch->audit), POLLIN, 0 },
+				  { interrupt->fd, POLLIN, 0 } };
 	while (batch->open > 0) {
 		bool news = take_source_news(batch);
 		bool answer = take_log_answer(batch);
-		if (!news && !answer && poll(ready, 2, batch->lost ? LAST_WORDS : -1) == 0)
-			give_up(batch);
+		if (!news && !answer && poll(ready, 3, batch->lost ? LAST_WORDS : -1) == 0)
+			give_up(batch, "the connection was lost");
+		batch->interrupted = interrupt_take(interrupt);
+		if (batch->interrupted)
+			give_up(batch, "interrupted");
 	}
 }
 
@@ -330,8 +361,12 @@ static void signal_all(struct batch *batch)
 	}
 	if (!batch->options->yes && !ask(batch))
 		return;
+	struct interrupt interrupt;
+	interrupt_begin(&interrupt);
 	send_all(batch);
-	await_ends(batch);
+	await_ends(batch, &interrupt);
+	await_log(batch);
+	interrupt_end(&interrupt);
 }
 
 int batch_signal_run(const struct options *options, const struct targets *targets, struct charset charset,
@@ -359,6 +394,9 @@ int batch_signal_run(const struct options *options, const struct targets *target
 	/* One that hangs is left behind; the program ends. */
 	if (batch.audit)
 		(void)audit_stop(batch.audit, LOG_LAST_WAIT);
+	/* The last lines are on the record: the shell hears which signal it was. */
+	if (batch.interrupted)
+		raise(batch.interrupted);
 	free(batch.errands);
 	frame_free(owned_frame);
 	return code;

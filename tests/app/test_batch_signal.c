@@ -2,12 +2,16 @@
 #include "stage.h"
 
 #include "pglocktop/snapshot.h"
+#include "pglocktop/when.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *identity_of(struct stage *stage, PGconn *session, char id[static IDENTITY_TEXT_SIZE])
@@ -283,6 +287,110 @@ static void reads_ids_from_its_input(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void refuses_input_with_a_bad_line(void **state)
+{
+	static const char *const inputs[][2] = {
+		{ "\\n8@2026-11-22T14:32:07+00:00\\n 4711 \\n", "standard input, line 3: 4711 is a pid" },
+		{ "8@2026-11-22T14:32:07+00:00 x@y\\n", "standard input, line 1: \"x@y\" is no session's id" },
+		{ "8@2026-11-22T14:32:07+00:00\\n\\0\\n", "standard input has a zero byte in line 2" },
+	};
+	struct stage *stage = *state;
+	char command[1200], seen[1200];
+	for (size_t i = 0; i < COUNT(inputs); i++) {
+		snprintf(command, sizeof command, "printf '%s' | '%s' -h '%s' -d postgres --terminate - --yes 2>&1",
+			 inputs[i][0], stage_program(), pgserver_socket(stage->server));
+		FILE *output = popen(command, "re");
+		assert_non_null(output);
+		seen[fread(seen, 1, sizeof seen - 1, output)] = '\0';
+		assert_int_equal(WEXITSTATUS(pclose(output)), 1);
+		expect_text(seen, inputs[i][1]);
+	}
+}
+
+/* Of the log's lines about one target those that have `text`. */
+static unsigned count_logged(struct stage *stage, const char *id, const char *text)
+{
+	char *line = NULL;
+	size_t size = 0;
+	unsigned count = 0;
+	FILE *log = fopen(stage->log, "re");
+	while (log && getline(&line, &size, log) > 0)
+		count += strstr(line, id) && strstr(line, text);
+	free(line);
+	if (log)
+		fclose(log);
+	return count;
+}
+
+/* As with "| head -1": whom it was to signal is signalled, and on the record to the end. */
+static void goes_on_where_nobody_reads(void **state)
+{
+	struct stage *stage = *state;
+	char ids[3][IDENTITY_TEXT_SIZE], command[1200];
+	for (int i = 0; i < 3; i++)
+		identity_of(stage, stage_session(stage, "user=app"), ids[i]);
+	snprintf(command, sizeof command,
+		 "'%s' -h '%s' -d postgres -U '%s' --yes --terminate %s --terminate %s --terminate %s 2>/dev/null | "
+		 "true",
+		 stage_program(), pgserver_socket(stage->server), pgserver_user(stage->server), ids[0], ids[1], ids[2]);
+	assert_int_equal(system(command), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(count_logged(stage, ids[i], "\"outcome\":\"gone\""), 1);
+}
+
+static void await_sent(struct stage *stage, const char *id)
+{
+	int64_t deadline = when_monotonic() + VT_PATIENCE_MS * INT64_C(1000);
+	while (count_logged(stage, id, "\"event\":\"sent\"") == 0) {
+		assert_true(when_monotonic() < deadline);
+		poll(NULL, 0, 5);
+	}
+}
+
+/* The log goes after the signal went out: that is no success. */
+static void says_that_the_record_is_not_whole(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE], moved[200];
+	const char *const arguments[] = {
+		"--terminate", identity_of(stage, victim, id), "--yes", "--wait", "600", NULL
+	};
+	kill(PQbackendPID(victim), SIGSTOP);
+	stage->frozen = PQbackendPID(victim);
+	stage_start(stage, arguments);
+	await_sent(stage, id);
+	snprintf(moved, sizeof moved, "%s.1", stage->log);
+	assert_int_equal(rename(stage->log, moved), 0);
+	assert_int_equal(mkdir(stage->log, 0700), 0);
+	stage_thaw_backend(stage);
+	stage_expect(stage, "gone after");
+	stage_expect(stage, "not all of it is in the audit log: ");
+	assert_int_equal(stage_expect_exit(stage), 1);
+	assert_int_equal(rmdir(stage->log), 0);
+	assert_int_equal(rename(moved, stage->log), 0);
+}
+
+/* Ctrl-C while it waits: the server has the signal, what came of it is on the record as unknown. */
+static void logs_that_it_was_interrupted(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE];
+	const char *const arguments[] = {
+		"--terminate", identity_of(stage, victim, id), "--yes", "--wait", "600", NULL
+	};
+	kill(PQbackendPID(victim), SIGSTOP);
+	stage->frozen = PQbackendPID(victim);
+	stage_start(stage, arguments);
+	await_sent(stage, id);
+	vt_signal(stage->vt, SIGINT);
+	stage_expect(stage, "unknown: interrupted: it may have been sent");
+	assert_int_equal(stage_expect_exit(stage), 128 + SIGINT);
+	assert_int_equal(count_logged(stage, id, "\"outcome\":\"unknown\""), 1);
+	assert_int_equal(count_logged(stage, id, "the program was ended"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +405,10 @@ int main(void)
 		cmocka_unit_test_teardown(asks_on_the_terminal_itself, stage_clear),
 		cmocka_unit_test_teardown(selects_what_cancel_reads, stage_clear),
 		cmocka_unit_test_teardown(reads_ids_from_its_input, stage_clear),
+		cmocka_unit_test_teardown(refuses_input_with_a_bad_line, stage_clear),
+		cmocka_unit_test_teardown(goes_on_where_nobody_reads, stage_clear),
+		cmocka_unit_test_teardown(says_that_the_record_is_not_whole, stage_clear),
+		cmocka_unit_test_teardown(logs_that_it_was_interrupted, stage_clear),
 		cmocka_unit_test_teardown(leaves_the_heir_of_a_pid_alone, stage_clear),
 	};
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

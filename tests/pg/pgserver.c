@@ -465,6 +465,11 @@ const char *pgserver_socket(const struct pgserver *server)
 	return server->directory;
 }
 
+const char *pgserver_bindir(const struct pgserver *server)
+{
+	return server->bindir;
+}
+
 const char *pgserver_user(const struct pgserver *server)
 {
 	return server->user;

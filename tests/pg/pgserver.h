@@ -37,6 +37,7 @@ void pgserver_stop(struct pgserver *server); /* at once, as if it had crashed, a
 void pgserver_start(struct pgserver *server); /* again */
 
 const char *pgserver_socket(const struct pgserver *server); /* the directory: for -h */
+const char *pgserver_bindir(const struct pgserver *server); /* where its programs are */
 const char *pgserver_user(const struct pgserver *server); /* the superuser */
 pid_t pgserver_postmaster(const struct pgserver *server);
 
