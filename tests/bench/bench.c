@@ -204,8 +204,8 @@ static void run_case(struct bench *bench, const struct shape *shape)
 {
 	int64_t began = when_monotonic();
 	unsigned waiting = shape_play(shape, bench->load);
-	fprintf(stderr, "%s, %u sessions: %u wait after %.1f s\n", shape->name, load_count(bench->load), waiting,
-		(double)(when_monotonic() - began) / 1e6);
+	fprintf(stderr, "%s (%s), %u sessions: %u wait after %.1f s\n", shape->name, shape->title,
+		load_count(bench->load), waiting, (double)(when_monotonic() - began) / 1e6);
 	measure_refreshes(bench, shape, waiting);
 	measure_peers(bench, shape);
 	if (strcmp(shape->name, "forest") == 0 && is_end(&bench->options, load_count(bench->load)))
