@@ -114,9 +114,11 @@ static void desk_finish_matching(struct desk *desk, int64_t now)
 	desk->filter = coming.filter;
 	desk->search = coming.search;
 	desk->coming = (struct desk_coming){ .under_way = false };
-	if (desk->state.search_jump)
+	desk->changed = true;
+	if (desk->state.search_jump) {
 		state_jump_to_found(&desk->state, desk->scene, now);
-	desk_touch(desk, DESK_SCENE_OLD);
+		desk_touch(desk, DESK_SCENE_OLD);
+	}
 	desk_take_queued(desk);
 }
 
