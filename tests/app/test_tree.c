@@ -201,6 +201,7 @@ static void follows_a_deadlock_to_its_end(void **state)
 	expect_prediction(stage, first);
 	stage_expect(stage, "DEADLOCK of 2, over since");
 	PGresult *result = PQgetResult(first);
+	assert_int_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "40P01");
 	PQclear(result);
 	pgserver_run(first, "rollback");
