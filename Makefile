@@ -96,7 +96,7 @@ test-matrix: ## the wait-for graph against pg_blocking_pids() on VERSIONS of Pos
 
 bench: ## what it costs the server and you, beside what others cost: BENCH="--quick", or --help for what there is
 	tests/install-dependencies.sh demo
-	$(MAKE) BUILD='$(BUILD)' $(BUILD)/pglocktop $(BUILD)/bench
+	$(MAKE) -j"$$(nproc)" BUILD='$(BUILD)' $(BUILD)/pglocktop $(BUILD)/bench
 	$(BUILD)/bench --program $(BUILD)/pglocktop $(BENCH)
 
 bench-pgbench: ## what pgbench loses by pglocktop, beside a bare query

@@ -66,13 +66,22 @@ static bool has_file(const struct audit *audit, struct err *err)
 	return audit->path || err_set(err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
 }
 
-/* So many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
-static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
+/* Some that follow each other in the list. What comes after the last one is the other thread's to change. */
+struct batch {
+	struct audit_job *first, *last;
+};
+
+static struct audit_job *next_of(const struct batch *batch, const struct audit_job *job)
+{
+	return job == batch->last ? NULL : job->next;
+}
+
+/* Many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
+static void append(struct audit *audit, const struct batch *batch)
 {
 	struct strbuf lines = STRBUF_INIT;
 	struct err err;
-	struct audit_job *job = jobs;
-	for (uint32_t i = 0; i < count; i++, job = job->next) {
+	for (const struct audit_job *job = batch->first; job; job = next_of(batch, job)) {
 		size_t start = lines.length;
 		strbuf_add(&lines, audit->head.text, audit->head.length);
 		strbuf_add_string(&lines, job->members);
@@ -82,8 +91,7 @@ static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
 		strbuf_add_char(&lines, '\n');
 	}
 	bool done = has_file(audit, &err) && audit_file_append(&audit->file, lines.text, lines.length, &err);
-	job = jobs;
-	for (uint32_t i = 0; i < count; i++, job = job->next) {
+	for (struct audit_job *job = batch->first; job; job = next_of(batch, job)) {
 		job->answer.done = done;
 		if (!done)
 			job->answer.err = err;
@@ -100,11 +108,12 @@ static void read_tail(struct audit *audit, struct audit_job *job)
 	strbuf_release(&text);
 }
 
-static void do_jobs(struct audit *audit, struct audit_job *job, uint32_t count)
+static void do_jobs(struct audit *audit, const struct batch *batch)
 {
+	struct audit_job *job = batch->first;
 	struct err *err = &job->answer.err;
 	if (job->answer.kind == AUDIT_APPENDED)
-		append(audit, job, count);
+		append(audit, batch);
 	else if (job->answer.kind == AUDIT_PROBED)
 		job->answer.done = has_file(audit, err) && audit_file_probe(&audit->file, err);
 	else if (has_file(audit, err))
@@ -142,12 +151,13 @@ static void finish_job(struct audit *audit, struct audit_job *job)
 }
 
 /* The lines that wait are written together; anything else is done by itself. */
-static uint32_t count_together(const struct audit *audit)
+static struct batch take_together(const struct audit *audit)
 {
-	uint32_t count = 0;
-	for (const struct audit_job *job = audit->asked; job && job->answer.kind == AUDIT_APPENDED; job = job->next)
-		count++;
-	return count > 0 ? count : 1;
+	struct batch batch = { audit->asked, audit->asked };
+	if (audit->asked->answer.kind == AUDIT_APPENDED)
+		while (batch.last->next && batch.last->next->answer.kind == AUDIT_APPENDED)
+			batch.last = batch.last->next;
+	return batch;
 }
 
 static void *run(void *argument)
@@ -158,15 +168,16 @@ static void *run(void *argument)
 	for (;;) {
 		while (!audit->asked && !audit->stop)
 			pthread_cond_wait(&audit->wake, &audit->mutex);
-		struct audit_job *job = audit->asked;
-		if (!job)
+		if (!audit->asked)
 			break;
-		uint32_t count = count_together(audit);
+		struct batch batch = take_together(audit);
 		pthread_mutex_unlock(&audit->mutex);
-		do_jobs(audit, job, count);
+		do_jobs(audit, &batch);
 		pthread_mutex_lock(&audit->mutex);
-		for (uint32_t i = 0; i < count; i++)
-			finish_job(audit, audit->asked);
+		for (struct audit_job *job = batch.first, *next; job; job = next) {
+			next = next_of(&batch, job);
+			finish_job(audit, job);
+		}
 	}
 	pthread_mutex_unlock(&audit->mutex);
 	audit_file_keep(&audit->file);

@@ -146,6 +146,7 @@ static void put_result(json_t *value, const struct signal_news *news)
 	put(value, "waiting_after", number_value(news->waiting_after >= 0, news->waiting_after));
 	put(value, "waiters", number_value(news->waiters >= 0, news->waiters));
 	put(value, "freed", number_value(news->waiters >= 0, news->freed));
+	put(value, "ended", number_value(news->waiters >= 0, news->ended));
 	put(value, "late", json_boolean(news->late));
 	put(value, "text", text_value(news->text));
 	put(value, "sqlstate", text_value(news->sqlstate));

@@ -49,6 +49,9 @@ static void add_freed(const json_t *event, struct strbuf *out)
 	if (named > 0 && count > (int)named)
 		strbuf_printf(out, " and %d more", count - (int)named);
 	strbuf_add_string(out, named > 0 ? ")" : "");
+	int ended = (int)json_integer_value(json_object_get(event, "ended"));
+	if (ended > 0)
+		strbuf_printf(out, ", %d ended", ended);
 }
 
 static void add_outcome(const json_t *event, struct strbuf *out)

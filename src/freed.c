@@ -70,8 +70,18 @@ uint32_t freed_count(struct freed *freed, const struct frame *frame)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < freed->count; i++) {
-		freed->waiters[i].freed = waits_no_more(&freed->waiters[i], frame);
-		count += freed->waiters[i].freed;
+		struct freed_waiter *waiter = &freed->waiters[i];
+		waiter->ended = snapshot_find(frame->snapshot, waiter->id) == SNAPSHOT_NO_INDEX;
+		waiter->freed = waits_no_more(waiter, frame);
+		count += waiter->freed;
 	}
+	return count;
+}
+
+uint32_t freed_count_ended(const struct freed *freed)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < freed->count; i++)
+		count += freed->waiters[i].ended;
 	return count;
 }

@@ -13,6 +13,8 @@ static void add_freed(const struct signal_news *news, bool ascii, struct strbuf 
 	if (news->waiters > 0)
 		strbuf_printf(out, "; freed %d of %d waiter%s", (int)news->freed, (int)news->waiters,
 			      news->waiters == 1 ? "" : "s");
+	if (news->waiters > 0 && news->ended > 0)
+		strbuf_printf(out, " (%d ended)", (int)news->ended);
 	if (news->waiting_before >= 0 && news->waiting_after >= 0)
 		strbuf_printf(out, "; waiting %d %s %d", (int)news->waiting_before, ascii ? "->" : "→",
 			      (int)news->waiting_after);

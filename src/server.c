@@ -24,6 +24,7 @@ const struct server_limits server_limits_default = {
 	.names_once = WHEN_SECOND,
 	.settle_once = 500 * MILLISECOND,
 	.settle_all = 2 * WHEN_SECOND,
+	.watch_below = 0.7,
 };
 
 /* ---- what is told ---- */
@@ -73,6 +74,15 @@ static void change_frozen(struct server *server, bool frozen)
 		server_set_state(server, frozen ? SOURCE_FROZEN : SOURCE_LIVE, "");
 }
 
+/* What it holds that nobody wants is read only while it is looked at. */
+static void select_session(struct agenda *agenda, const struct source_command *command)
+{
+	bool known = agenda->all_of_selected && identity_equal(agenda->selected, command->selected);
+	agenda->selected = command->selected;
+	agenda->all_of_selected = command->all_locks;
+	agenda->refresh |= command->all_locks && !known;
+}
+
 static void obey(struct server *server, const struct source_command *command)
 {
 	switch (command->kind) {
@@ -97,7 +107,7 @@ static void obey(struct server *server, const struct source_command *command)
 		server->agenda.check = true;
 		break;
 	case COMMAND_SELECTED:
-		server->agenda.selected = command->selected;
+		select_session(&server->agenda, command);
 		break;
 	case COMMAND_LOOKUP:
 		server->agenda.lookup_database = command->database;
@@ -171,6 +181,7 @@ void server_begin_epoch(struct server *server)
 	server->first_taken_at = WHEN_NONE;
 	server->waiting = -1;
 	questions_release(&server->questions);
+	watch_release(&server->watch);
 	groups_release(&server->groups);
 	names_release(&server->names);
 }
@@ -270,6 +281,7 @@ static void source_give_password(struct source *source, const char *password)
 static void server_free(struct server *owned)
 {
 	questions_release(&owned->questions);
+	watch_release(&owned->watch);
 	groups_release(&owned->groups);
 	names_release(&owned->names);
 	decoder_free(owned->decoder);

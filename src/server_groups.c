@@ -54,9 +54,18 @@ void groups_recall(const struct server_groups *groups, struct snapshot *snapshot
 	}
 }
 
+static void list_workers(struct server_groups *groups, const struct snapshot *snapshot)
+{
+	groups->worker_count = 0;
+	for (uint32_t i = 0; i < snapshot->session_count && groups->worker_count < WORKERS_REMEMBERED; i++)
+		if (snapshot->sessions[i].leader != i)
+			groups->workers[groups->worker_count++] = snapshot->sessions[i].id.pid;
+}
+
 void groups_remember(struct server_groups *groups, const struct snapshot *snapshot)
 {
 	groups->count = 0;
+	list_workers(groups, snapshot);
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		const struct lock *lock = &snapshot->locks[i];
 		const struct session *session =
@@ -71,5 +80,5 @@ void groups_remember(struct server_groups *groups, const struct snapshot *snapsh
 void groups_release(struct server_groups *groups)
 {
 	free(groups->members);
-	*groups = (struct server_groups){ NULL, 0, 0 };
+	*groups = (struct server_groups){ .members = NULL };
 }

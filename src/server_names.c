@@ -395,6 +395,7 @@ void names_receive(struct server *server)
 	settle_cache(&names->roles, &names->incoming_roles, failed[QUERY_ROLES]);
 	settle_cache(&names->relations, &names->incoming_relations, failed[QUERY_RELATIONS]);
 	bool any = failed[QUERY_DATABASES] || failed[QUERY_ROLES] || failed[QUERY_RELATIONS] || failed[QUERY_OWN_ROLE];
+	names->hindered = any;
 	if (any && !server->exchange.preempted)
 		names->retry_at = when_monotonic() + FAILURE_PAUSE;
 	if (failed[QUERY_DATABASES])

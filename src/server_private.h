@@ -3,9 +3,9 @@
  *
  * Two threads know a struct server. The caller's has the two queues and nothing else (server_queue.c). All the rest is
  * the sampler thread's own: it connects (server_connect.c), warms the connection up (server_warm.c), and then lives
- * in one loop (server.c) that sends signals (server_signal.c) and looks at what comes of them (server_watch.c) ahead of
- * refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes through
- * an exchange (server_exchange.c), the one place that waits for an answer.
+ * in one loop (server.c) that sends signals (server_signal.c) and looks at what comes of them (server_target.c) ahead
+ * of refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes
+ * through an exchange (server_exchange.c), the one place that waits for an answer.
  */
 #ifndef PGLOCKTOP_SERVER_PRIVATE_H
 #define PGLOCKTOP_SERVER_PRIVATE_H
@@ -99,6 +99,7 @@ struct agenda {
 	char *password; /* as typed; wiped once connected */
 	int64_t interval;
 	struct identity selected;
+	bool all_of_selected; /* all its locks are wanted, not only those that matter to others */
 	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
 	struct signal_job *not_sent; /* the server was asked, and sent none; why? */
@@ -189,6 +190,7 @@ struct names {
 	struct name_cache roles, databases, relations;
 	struct name_cache incoming_roles, incoming_databases, incoming_relations; /* of the statements under way */
 	int64_t retry_at; /* after a failure; monotonic */
+	bool hindered; /* the last statement for names failed: a catalog may be locked */
 	int64_t rights_at, databases_at; /* when they were asked for; monotonic; WHEN_NONE: never */
 	struct own_role own;
 	uint32_t own_database; /* oid */
@@ -213,6 +215,7 @@ struct server_limits {
 	int64_t names, names_once; /* a frame waits for its names */
 	int64_t settle_once; /* for the order of the queues */
 	int64_t settle_all; /* the same, where every edge was asked for */
+	double watch_below; /* a watch is begun whose questions should cost less than this times a scan's locks */
 };
 
 extern const struct server_limits server_limits_default;
@@ -222,7 +225,7 @@ struct server_facts {
 	char *system_identifier; /* NULL where it may not be read */
 	int64_t started_at;
 	int64_t deadlock_timeout;
-	int32_t max_connections, reserved_connections;
+	int32_t max_connections, reserved_connections, max_prepared;
 	int32_t own_pid;
 	bool pooled;
 	bool tells_replay; /* it was a standby when it was connected to, and answered how far it is */
@@ -240,15 +243,49 @@ struct server_questions {
 	double scale; /* what they cost in truth, over the model */
 };
 
+/* A session that waited or blocked when the locks were read. */
+struct kept_session {
+	struct identity id, leader;
+	int64_t query_start;
+	uint32_t backend_xid, backend_xmin;
+	const char *wait_event; /* NULL: none was shown */
+	bool waits; /* it awaits a lock itself: only then all but `id` counts */
+};
+
+/*
+ * What is kept of the last scan, so that a watch can do without reading the lock table: server_watch.c. Strings and
+ * arrays are in its arena.
+ */
+struct server_watch {
+	struct arena arena;
+	struct lock *locks;
+	uint32_t lock_count;
+	int64_t locks_at; /* the server's clock when they were read */
+	struct kept_session *sessions; /* by pid */
+	uint32_t session_count, wait_count;
+	struct prepared *prepared; /* by xid; without their texts */
+	uint32_t prepared_count;
+	struct identity selected; /* whose own locks are among them; pid 0: nobody's */
+	int64_t selected_change; /* its state_change */
+	bool possible; /* false: what was read cannot be confirmed by asking */
+	bool wanted; /* the next refresh is to be a watch, if no scan is demanded */
+	bool unsteady; /* the last watch found a change: no other until two scans find the same */
+	double scan_cost; /* microseconds of the server's that reading the locks takes, smoothed */
+};
+
 /* Workers of parallel queries that had locks in the reading before: whose they are, by virtual transaction. */
 struct group_member {
 	char virtualtransaction[24];
 	struct identity leader;
 };
 
+enum { WORKERS_REMEMBERED = 64 };
+
 struct server_groups {
 	struct group_member *members;
 	size_t count, capacity;
+	int32_t workers[WORKERS_REMEMBERED]; /* all that there were: their locks are wanted whole */
+	uint32_t worker_count;
 };
 
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
@@ -291,11 +328,13 @@ struct server {
 	struct names names;
 	struct decoder *decoder;
 	struct server_questions questions;
+	struct server_watch watch;
 	struct server_groups groups;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
-	int64_t scan_time; /* the server's, of the last refresh */
+	bool progress_wanted; /* by what the last frame shows, a maintenance command may be under way */
+	int64_t scan_time; /* the server's, of the last scan, without its questions */
 	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
@@ -375,7 +414,24 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 bool questions_settled(const struct server *server, const struct snapshot *snapshot);
 void questions_accept(struct server *server, struct snapshot *snapshot, struct queue_answer *answers, uint32_t count);
 void questions_measure(struct server *server, int64_t elapsed);
+/* In the place of those chosen: about every wait. */
+void questions_choose_all(struct server *server, const struct graph *graph);
+/* Microseconds that asking about every wait should take. */
+double questions_cost_of_all(const struct server *server, const struct graph *graph);
 void questions_release(struct server_questions *questions);
+
+/* server_watch.c */
+/* Keeps what a watch needs of a frame whose locks were read just now; `cost`: what reading them took the server. */
+void watch_keep(struct server *server, const struct frame *frame, int64_t cost);
+/* Whether the next refresh is to be a watch: chooses its questions then. */
+void watch_choose(struct server *server, const struct frame *frame);
+/* Adds the locks that were kept to a snapshot that is not finished. */
+void watch_add_locks(const struct server *server, struct snapshot *snapshot);
+/* Of the frame of a watch: whether its answers prove that every wait and its blockers are as they were. */
+bool watch_confirms(const struct server *server, const struct frame *frame);
+/* Whether a pid was seen to await a lock when they were read. */
+bool watch_knows(const struct server *server, int32_t pid);
+void watch_release(struct server_watch *watch);
 
 /* server_groups.c */
 /* Adds to a finished snapshot the leaders that it does not tell, but the one before did. */
@@ -418,7 +474,7 @@ void lookup_begin(struct server *server, const struct name_keys *keys); /* what 
 void lookup_receive(struct server *server, const struct lookup_answer *answer);
 void lookup_end(struct server *server); /* waits for its thread */
 
-/* server_signal.c, server_watch.c */
+/* server_signal.c, server_target.c */
 void signal_add_warm(struct server *server); /* the signals' statements, for the warm-up */
 void signal_add_job(struct server *server, const struct signal_request *request);
 void signal_refuse_all(struct server *server, const char *why); /* those not sent yet */

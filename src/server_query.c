@@ -5,22 +5,58 @@
 #include <string.h>
 
 /* pg_type.dat */
-enum { INT4_OID = 23, OID_OID = 26, OID_ARRAY_OID = 1028, INT4_ARRAY_OID = 1007, TIMESTAMPTZ_OID = 1184 };
+enum {
+	BOOL_OID = 16,
+	INT4_OID = 23,
+	OID_OID = 26,
+	OID_ARRAY_OID = 1028,
+	INT4_ARRAY_OID = 1007,
+	TIMESTAMPTZ_OID = 1184
+};
 
 enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17 = 170000, V18 = 180000 };
 
+#define NO_WAITSTART "null::pg_catalog.timestamptz as waitstart"
 #define LOCK_COLUMNS                                                                                                   \
 	"select locktype, database, relation, page, tuple, virtualxid, transactionid, classid, objid, objsubid,"       \
 	" virtualtransaction, pid, mode, granted, fastpath, "
 
-#define LOCKS_SENT                                                                                                     \
+/*
+ * What can block, of the locks that somebody waits for; with $2 of all. $1: of these processes all there is, fast path
+ * and SIReadLock rows, too, which are most of all there are. A prepared transaction is known by the lock on its own
+ * xid. The same lock has the same key, and here it does no harm that others have it, too.
+ */
+#define LOCK_KEY "coalesce(relation, objid, classid, database)"
+#define IS_WANTED(key)                                                                                                 \
+	key " operator(pg_catalog.=) any (select " key " from l where not granted and " key " is not null)"
+#define LOCKS_SENT(waitstart)                                                                                          \
+	"with l as (" LOCK_COLUMNS waitstart                                                                           \
 	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
-	" or pid operator(pg_catalog.=) $1 or $1 operator(pg_catalog.=) -1"
+	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or " IS_WANTED(                    \
+		LOCK_KEY) " or " IS_WANTED("transactionid") " or " IS_WANTED("virtualxid") " or pid "                  \
+											   "operator(pg_catalog.=) "   \
+											   "any ($1) or $2"            \
+											   " or (pid is null and "     \
+											   "transactionid is not "     \
+											   "null)"
+
+/* All rows of all kinds. */
+#define LOCKS_ALL(waitstart) LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"
+
+/*
+ * A process that awaits a lock shows no wait event while it has just joined the queue and while it looks for deadlocks,
+ * and that of the locks' LWLocks while it waits for these (ProcSleep in proc.c). So where a wait event does not tell,
+ * and $1 wants to know, it is asked.
+ */
+#define IS_BLOCKED                                                                                                     \
+	"case when $1 and (wait_event is null or wait_event operator(pg_catalog.=) any"                                \
+	" ('{LockManager,lock_manager,ProcArray,ProcArrayLock}'::pg_catalog.text[]))"                                  \
+	" then pg_catalog.cardinality(pg_catalog.pg_blocking_pids(pid)) operator(pg_catalog.>) 0 end"
 
 #define ACTIVITY_COLUMNS(leader_pid, query_id)                                                                         \
 	"select pid, " leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port,"       \
 	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
-	" backend_xmin, " query_id ", query from pg_catalog.pg_stat_get_activity(null)"
+	" backend_xmin, " query_id ", query, " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
 
 /* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
 #define PROGRESS(kind, command, last_params)                                                                           \
@@ -107,45 +143,42 @@ static const struct query queries[] = {
 	  1,
 	  { INT4_ARRAY_OID },
 	  "select p, pg_catalog.pg_safe_snapshot_blocking_pids(p) from pg_catalog.unnest($1) p" },
-	{ QUERY_HEAD,
+	{ QUERY_LOCKS, 0, V14, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, BOOL_OID }, LOCKS_SENT(NO_WAITSTART) },
+	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, BOOL_OID }, LOCKS_SENT("waitstart") },
+	{ QUERY_ALL_LOCKS, 0, V14, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL(NO_WAITSTART) },
+	{ QUERY_ALL_LOCKS, V14, 0, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL("waitstart") },
+	{ QUERY_CLOCK,
 	  0,
 	  0,
 	  "clock_timestamp",
-	  4,
+	  2,
 	  0,
 	  { 0 },
-	  "select pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(),"
-	  " pg_catalog.pg_postmaster_start_time()" },
-	/*
-	 * Fast path and SIReadLock rows cannot block and are most of all there are: they are sent of one session, $1,
-	 * whose details are looked at; of all where $1 is -1.
-	 */
-	{ QUERY_LOCKS,
-	  0,
-	  V14,
-	  "pg_lock_status",
-	  16,
-	  1,
-	  { INT4_OID },
-	  LOCK_COLUMNS "null::pg_catalog.timestamptz" LOCKS_SENT },
-	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 1, { INT4_OID }, LOCK_COLUMNS "waitstart" LOCKS_SENT },
+	  "select pg_catalog.clock_timestamp(), pg_catalog.pg_backend_pid()" },
 	{ QUERY_ACTIVITY,
 	  0,
 	  V13,
 	  "pg_stat_get_activity",
-	  19,
-	  0,
-	  { 0 },
+	  20,
+	  1,
+	  { BOOL_OID },
 	  ACTIVITY_COLUMNS("null::pg_catalog.int4", "null::pg_catalog.int8") },
 	{ QUERY_ACTIVITY,
 	  V13,
 	  V14,
 	  "pg_stat_get_activity",
-	  19,
-	  0,
-	  { 0 },
+	  20,
+	  1,
+	  { BOOL_OID },
 	  ACTIVITY_COLUMNS("leader_pid", "null::pg_catalog.int8") },
-	{ QUERY_ACTIVITY, V14, 0, "pg_stat_get_activity", 19, 0, { 0 }, ACTIVITY_COLUMNS("leader_pid", "query_id") },
+	{ QUERY_ACTIVITY,
+	  V14,
+	  0,
+	  "pg_stat_get_activity",
+	  20,
+	  1,
+	  { BOOL_OID },
+	  ACTIVITY_COLUMNS("leader_pid", "query_id") },
 	{ QUERY_PREPARED,
 	  0,
 	  0,
@@ -167,14 +200,16 @@ static const struct query queries[] = {
 	  0,
 	  { 0 },
 	  STANDBY_COLUMNS " where pg_catalog.pg_is_in_recovery()" },
+	/* The statements of one pipeline are one transaction: it began with the first of them. */
 	{ QUERY_TAIL,
 	  0,
 	  0,
 	  "pg_stat_get_db_deadlocks",
-	  2,
+	  7,
 	  1,
 	  { OID_ARRAY_OID },
-	  "select pg_catalog.clock_timestamp(),"
+	  "select pg_catalog.pg_backend_pid(), pg_catalog.transaction_timestamp(), pg_catalog.statement_timestamp(),"
+	  " pg_catalog.clock_timestamp(), pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time(),"
 	  " (select pg_catalog.sum(pg_catalog.pg_stat_get_db_deadlocks(d))::pg_catalog.int8"
 	  " from pg_catalog.unnest($1) d)" },
 	{ QUERY_CANCEL,
@@ -208,23 +243,27 @@ static const struct query queries[] = {
 	  0,
 	  V16,
 	  "current_setting",
-	  4,
+	  5,
 	  0,
 	  { 0 },
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4,"
-	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS(
+		  "deadlock_timeout") ", pg_catalog.pg_postmaster_start_time(),"
+				      " pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4" },
 	{ QUERY_SETTINGS,
 	  V16,
 	  0,
 	  "current_setting",
-	  4,
+	  5,
 	  0,
 	  { 0 },
 	  "select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"
 	  " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"
 	  " + pg_catalog.current_setting('reserved_connections')::pg_catalog.int4,"
-	  " " SETTING_MICROSECONDS("deadlock_timeout") ", pg_catalog.pg_postmaster_start_time()" },
+	  " " SETTING_MICROSECONDS(
+		  "deadlock_timeout") ", pg_catalog.pg_postmaster_start_time(),"
+				      " pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4" },
 	{ QUERY_SYSTEM,
 	  0,
 	  0,
@@ -373,6 +412,7 @@ static const struct {
 	{ 0, "set client_min_messages = warning" },
 	{ 0, "set datestyle = 'ISO'" },
 	{ 0, "set timezone = 'UTC'" },
+	{ 120000, "set plan_cache_mode = force_generic_plan" },
 	{ V15, "set stats_fetch_consistency = none" },
 };
 
@@ -405,6 +445,13 @@ static void add_value(struct query_params *params, const char *bytes, int length
 	params->values[params->count] = bytes;
 	params->lengths[params->count] = length;
 	params->count++;
+}
+
+void query_add_bool(struct query_params *params, bool value)
+{
+	ensure(params->count < QUERY_MAX_PARAMS);
+	params->bytes[params->count][0] = value;
+	add_value(params, params->bytes[params->count], 1);
 }
 
 void query_add_int32(struct query_params *params, int32_t value)

@@ -16,8 +16,9 @@ enum query_id {
 	/* a refresh */
 	QUERY_QUESTIONS,
 	QUERY_SAFE_SNAPSHOTS,
-	QUERY_HEAD,
 	QUERY_LOCKS,
+	QUERY_ALL_LOCKS,
+	QUERY_CLOCK,
 	QUERY_ACTIVITY,
 	QUERY_PREPARED,
 	QUERY_PROGRESS,
@@ -74,6 +75,7 @@ struct query_params {
 	char bytes[QUERY_MAX_PARAMS][8];
 };
 
+void query_add_bool(struct query_params *params, bool value);
 void query_add_int32(struct query_params *params, int32_t value);
 void query_add_int64(struct query_params *params, int64_t value);
 void query_add_int32_array(struct query_params *params, const int32_t *values, uint32_t count, struct arena *arena);

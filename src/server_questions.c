@@ -71,21 +71,39 @@ void questions_release(struct server_questions *questions)
 /*
  * Microseconds that pg_blocking_pids() takes for a waiter of a queue of n: linear where holders block, quadratic at the
  * tail of a queue that conflicts with itself (measured on 15: 5, 15, 50 at n = 100, 200, 400). The worse is assumed;
- * `scale` corrects by what is measured.
+ * The server finds a pid by looking at all its processes, one by one. `scale` corrects by what is measured.
  */
-static double model_cost(const struct graph *graph, int32_t pid)
+static double model_cost(const struct graph *graph, uint32_t queue)
+{
+	return 1 + 0.0005 * graph->snapshot->session_count + 0.0003 * queue * queue;
+}
+
+static double cost_of_pid(const struct graph *graph, int32_t pid)
 {
 	uint32_t node = graph_find_pid(graph, pid);
 	uint32_t queue = 0;
 	if (node == GRAPH_NONE)
-		return 1;
+		return model_cost(graph, 0);
 	const struct graph_node *asked = &graph->nodes[node];
 	for (uint32_t i = 0; i < asked->wait_count; i++) {
 		const struct graph_wait *wait = &graph->waits[graph->node_waits[asked->first_wait + i]];
 		if (graph->locks[wait->lock].wait_count > queue)
 			queue = graph->locks[wait->lock].wait_count;
 	}
-	return 1 + 0.0003 * queue * queue;
+	return model_cost(graph, queue);
+}
+
+static double model_of_all(const struct graph *graph)
+{
+	double sum = 0;
+	for (uint32_t i = 0; i < graph->lock_count; i++)
+		sum += graph->locks[i].wait_count * model_cost(graph, graph->locks[i].wait_count);
+	return sum;
+}
+
+double questions_cost_of_all(const struct server *server, const struct graph *graph)
+{
+	return model_of_all(graph) * server->questions.scale;
 }
 
 /* As many of the most wanted as the budget allows, but at least one. */
@@ -95,13 +113,21 @@ static uint32_t fit_budget(struct server_questions *questions, const struct grap
 	uint32_t count = 0;
 	questions->model = 0;
 	while (count < wanted) {
-		double cost = model_cost(graph, questions->pids[count]);
+		double cost = cost_of_pid(graph, questions->pids[count]);
 		if (count > 0 && (questions->model + cost) * questions->scale > budget)
 			break;
 		questions->model += cost;
 		count++;
 	}
 	return count;
+}
+
+static void make_room(struct server_questions *questions, uint32_t capacity)
+{
+	questions->pids = calloc(capacity, sizeof *questions->pids);
+	questions->waits = calloc(capacity, sizeof *questions->waits);
+	if (!questions->pids || !questions->waits)
+		err_die("out of memory (%u questions)", capacity);
 }
 
 void questions_choose(struct server *server, const struct graph *graph, double budget)
@@ -115,13 +141,25 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 	questions->cut = false;
 	if (graph->wait_count == 0)
 		return;
-	questions->pids = calloc(capacity, sizeof *questions->pids);
-	questions->waits = calloc(capacity, sizeof *questions->waits);
-	if (!questions->pids || !questions->waits)
-		err_die("out of memory (%u questions)", capacity);
+	make_room(questions, capacity);
 	uint32_t wanted = graph_cover(graph, first, true, questions->pids, capacity);
 	questions->count = fit_budget(questions, graph, wanted < capacity ? wanted : capacity, budget);
 	questions->cut = questions->count < wanted;
+	pids_sort(questions->pids, questions->count);
+	find_waits(questions, graph->snapshot, questions->waits);
+}
+
+void questions_choose_all(struct server *server, const struct graph *graph)
+{
+	struct server_questions *questions = &server->questions;
+	questions_release(questions);
+	questions->model = model_of_all(graph);
+	if (graph->wait_count == 0)
+		return;
+	make_room(questions, graph->wait_count);
+	for (uint32_t i = 0; i < graph->wait_count; i++)
+		questions->pids[i] = graph->snapshot->sessions[graph->waits[i].session].id.pid;
+	questions->count = graph->wait_count;
 	pids_sort(questions->pids, questions->count);
 	find_waits(questions, graph->snapshot, questions->waits);
 }

@@ -22,14 +22,21 @@ struct standby {
 	int64_t streaming_delay, archive_delay;
 };
 
-/* One reading on its way. */
-struct scan {
+/*
+ * One reading on its way. A scan reads the lock table; a watch asks about every wait instead, and is worth nothing
+ * unless it finds that all is as it was (server_watch.c).
+ */
+enum reading_kind { READING_SCAN, READING_WATCH };
+
+struct reading {
+	enum reading_kind kind;
 	struct server *server;
 	struct frame *frame;
 	struct row_reader reader;
 	struct queue_answer *answers;
 	size_t answer_count, answer_capacity;
-	int64_t questions_from, questions_until, head_at, tail_at; /* the server's clock */
+	int64_t questions_from, questions_until, began_at, locks_until, read_at, ended_at; /* the server's clock */
+	bool waits_unseen; /* a watch: somebody awaits a lock of whom that was not known */
 	struct queue_answer safe[SAFE_MOST]; /* of pg_safe_snapshot_blocking_pids() */
 	uint32_t safe_count;
 	int32_t own_pid;
@@ -40,86 +47,96 @@ struct scan {
 
 static bool handle_question(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
-	struct arena *arena = scan->reader.arena;
+	struct reading *reading = context;
+	struct arena *arena = reading->reader.arena;
 	struct queue_answer answer;
 	if (!rows_parse_answer(arena, fields, &answer, err) ||
-	    !rows_take_int64(fields[2], "statement_timestamp", &scan->questions_from, err) ||
-	    !rows_take_int64(fields[3], "clock_timestamp", &scan->questions_until, err))
+	    !rows_take_int64(fields[2], "statement_timestamp", &reading->questions_from, err) ||
+	    !rows_take_int64(fields[3], "clock_timestamp", &reading->questions_until, err))
 		return false;
-	answer.after = scan->questions_from;
-	scan->answers = arena_grow(arena, scan->answers, &scan->answer_capacity, scan->answer_count + 1, sizeof answer);
-	scan->answers[scan->answer_count++] = answer;
+	answer.after = reading->questions_from;
+	reading->answers = arena_grow(arena, reading->answers, &reading->answer_capacity, reading->answer_count + 1,
+				      sizeof answer);
+	reading->answers[reading->answer_count++] = answer;
 	return true;
 }
 
 static bool handle_safe(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
-	if (scan->safe_count == SAFE_MOST)
+	struct reading *reading = context;
+	if (reading->safe_count == SAFE_MOST)
 		return err_set(err, "the server answers about more safe snapshots than it was asked for");
-	return rows_parse_answer(scan->reader.arena, fields, &scan->safe[scan->safe_count++], err);
+	return rows_parse_answer(reading->reader.arena, fields, &reading->safe[reading->safe_count++], err);
 }
 
-static bool handle_head(void *context, const struct row_field *fields, struct err *err)
+static bool handle_clock(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
-	struct server_info *info = &scan->frame->snapshot->server;
-	return rows_take_int32(fields[0], "pg_backend_pid", &scan->own_pid, err) &&
-	       rows_take_int64(fields[1], "clock_timestamp", &scan->head_at, err) &&
-	       rows_take_bool(fields[2], "pg_is_in_recovery", &info->in_recovery, err) &&
-	       rows_take_int64(fields[3], "pg_postmaster_start_time", &info->started_at, err);
+	struct reading *reading = context;
+	return rows_take_int64(fields[0], "clock_timestamp", &reading->locks_until, err);
 }
 
 static bool handle_lock(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
+	struct reading *reading = context;
 	struct lock lock;
-	if (!rows_parse_lock(&scan->reader, fields, &lock, err))
+	if (!rows_parse_lock(&reading->reader, fields, &lock, err))
 		return false;
-	snapshot_add_lock(scan->frame->snapshot, &lock);
-	scan->frame->snapshot->cost.lock_rows++;
+	snapshot_add_lock(reading->frame->snapshot, &lock);
+	reading->frame->snapshot->cost.lock_rows++;
+	return true;
+}
+
+/* The column after a session's own: whether one whose wait event does not tell awaits a lock. */
+static bool take_blocked(struct reading *reading, int32_t pid, struct row_field field, struct err *err)
+{
+	bool blocked = false;
+	if (field.length < 0)
+		return true;
+	if (!rows_take_bool(field, "pg_blocking_pids", &blocked, err))
+		return false;
+	reading->waits_unseen |= blocked && !watch_knows(reading->server, pid);
 	return true;
 }
 
 static bool handle_session(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
+	struct reading *reading = context;
 	struct session session;
-	if (!rows_parse_session(&scan->reader, fields, &session, err))
+	if (!rows_parse_session(&reading->reader, fields, &session, err) ||
+	    !take_blocked(reading, session.id.pid, fields[SESSION_COLUMN_COUNT], err))
 		return false;
 	/* Since 12 walsenders have slots of their own. */
-	if (scan->server->version < WALSENDERS_APART_SINCE && session.backend_type)
+	if (reading->server->version < WALSENDERS_APART_SINCE && session.backend_type)
 		session.is_client |= strcmp(session.backend_type, "walsender") == 0;
-	snapshot_add_session(scan->frame->snapshot, &session);
-	scan->frame->snapshot->cost.activity_rows++;
+	snapshot_add_session(reading->frame->snapshot, &session);
+	reading->frame->snapshot->cost.activity_rows++;
 	return true;
 }
 
 static bool handle_prepared(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
+	struct reading *reading = context;
 	struct prepared prepared;
-	if (!rows_parse_prepared(&scan->reader, fields, &prepared, err))
+	if (!rows_parse_prepared(&reading->reader, fields, &prepared, err))
 		return false;
-	snapshot_add_prepared(scan->frame->snapshot, &prepared);
+	snapshot_add_prepared(reading->frame->snapshot, &prepared);
 	return true;
 }
 
 static bool handle_progress(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
+	struct reading *reading = context;
 	struct progress progress;
 	if (!rows_parse_progress(fields, &progress, err))
 		return false;
-	snapshot_add_progress(scan->frame->snapshot, &progress);
+	snapshot_add_progress(reading->frame->snapshot, &progress);
 	return true;
 }
 
 static bool handle_standby(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
-	struct standby *standby = &scan->standby;
+	struct reading *reading = context;
+	struct standby *standby = &reading->standby;
 	standby->known = true;
 	standby->replayed_at = WHEN_NONE;
 	if (fields[0].length >= 0 && !rows_take_bool(fields[0], "replay's end", &standby->all_replayed, err))
@@ -132,42 +149,66 @@ static bool handle_standby(void *context, const struct row_field *fields, struct
 
 static bool handle_tail(void *context, const struct row_field *fields, struct err *err)
 {
-	struct scan *scan = context;
-	return rows_take_int64(fields[0], "clock_timestamp", &scan->tail_at, err) &&
-	       rows_take_optional_int64(fields[1], "deadlocks", &scan->frame->snapshot->deadlocks, err);
+	struct reading *reading = context;
+	struct snapshot *snapshot = reading->frame->snapshot;
+	return rows_take_int32(fields[0], "pg_backend_pid", &reading->own_pid, err) &&
+	       rows_take_int64(fields[1], "transaction_timestamp", &reading->began_at, err) &&
+	       rows_take_int64(fields[2], "statement_timestamp", &reading->read_at, err) &&
+	       rows_take_int64(fields[3], "clock_timestamp", &reading->ended_at, err) &&
+	       rows_take_bool(fields[4], "pg_is_in_recovery", &snapshot->server.in_recovery, err) &&
+	       rows_take_int64(fields[5], "pg_postmaster_start_time", &snapshot->server.started_at, err) &&
+	       rows_take_optional_int64(fields[6], "deadlocks", &snapshot->deadlocks, err);
 }
 
 /* ---- one round trip ---- */
 
-static void add_questions(struct server *server, struct scan *scan)
+static void add_questions(struct server *server, struct reading *reading)
 {
 	struct query_params params = { .count = 0 };
 	if (server->questions.count == 0)
 		return;
-	query_add_int32_array(&params, server->questions.pids, server->questions.count, scan->reader.arena);
-	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_question, scan);
+	query_add_int32_array(&params, server->questions.pids, server->questions.count, reading->reader.arena);
+	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_question, reading);
+}
+
+/* The clock after them tells what they cost. Of whose session all is hidden only its locks tell what it is. */
+static void add_locks(struct server *server, struct reading *reading)
+{
+	const struct server_groups *groups = &server->groups;
+	struct query_params params = { .count = 0 };
+	int32_t pids[WORKERS_REMEMBERED + 1] = { server->agenda.all_of_selected ? server->agenda.selected.pid : 0 };
+	memcpy(pids + 1, groups->workers, groups->worker_count * sizeof *pids);
+	query_add_int32_array(&params, pids, groups->worker_count + 1, reading->reader.arena);
+	query_add_bool(&params, !server->names.own.sees_all);
+	if (server->options.all_locks)
+		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
+	else
+		exchange_add_query(server, QUERY_LOCKS, &params, handle_lock, reading);
+	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
 }
 
 /* The questions first: their answers then lie between the scan before and this one. */
-static void ask(struct server *server, struct scan *scan)
+static void ask(struct server *server, struct reading *reading)
 {
 	uint32_t databases[DATABASES_COUNTED];
 	uint32_t count = names_database_oids(&server->names, databases, DATABASES_COUNTED - 1);
-	struct query_params locks = { .count = 0 }, tail = { .count = 0 };
+	struct query_params activity = { .count = 0 }, tail = { .count = 0 };
 	databases[count++] = 0; /* shared objects' */
 	exchange_begin(server);
-	add_questions(server, scan);
-	safe_ask(server, scan->reader.arena, handle_safe, scan);
-	exchange_add_query(server, QUERY_HEAD, NULL, handle_head, scan);
-	query_add_int32(&locks, server->options.all_locks ? -1 : server->agenda.selected.pid);
-	exchange_add_query(server, QUERY_LOCKS, &locks, handle_lock, scan);
-	exchange_add_query(server, QUERY_ACTIVITY, NULL, handle_session, scan);
-	exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, scan);
-	exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, scan);
+	add_questions(server, reading);
+	safe_ask(server, reading->reader.arena, handle_safe, reading);
+	if (reading->kind == READING_SCAN)
+		add_locks(server, reading);
+	query_add_bool(&activity, reading->kind == READING_WATCH);
+	exchange_add_query(server, QUERY_ACTIVITY, &activity, handle_session, reading);
+	if (server->facts.max_prepared > 0 || server->facts.pooled)
+		exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, reading);
+	if (reading->kind == READING_SCAN || server->progress_wanted)
+		exchange_add_query(server, QUERY_PROGRESS, NULL, handle_progress, reading);
 	if (server->facts.tells_replay)
-		exchange_add_query(server, QUERY_STANDBY, NULL, handle_standby, scan);
-	query_add_oid_array(&tail, databases, count, scan->reader.arena);
-	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, scan);
+		exchange_add_query(server, QUERY_STANDBY, NULL, handle_standby, reading);
+	query_add_oid_array(&tail, databases, count, reading->reader.arena);
+	exchange_add_query(server, QUERY_TAIL, &tail, handle_tail, reading);
 	exchange_sync(server);
 }
 
@@ -178,16 +219,17 @@ static int64_t cpu_time(void)
 	return (int64_t)used.tv_sec * WHEN_SECOND + used.tv_nsec / 1000;
 }
 
-static void fill_cost(struct scan *scan)
+static void fill_cost(struct reading *reading)
 {
-	struct frame *frame = scan->frame;
-	struct server *server = scan->server;
-	int64_t asking = scan->questions_until - scan->questions_from;
+	struct frame *frame = reading->frame;
+	struct server *server = reading->server;
+	int64_t asking = reading->questions_until - reading->questions_from;
 	frame->received_at = when_monotonic();
 	frame->snapshot->cost.round_trip = frame->received_at - server->exchange.started_at;
-	frame->snapshot->cost.server = scan->tail_at - scan->head_at + asking;
-	server->scan_time = scan->tail_at - scan->head_at;
-	if (scan->answer_count > 0)
+	frame->snapshot->cost.server = reading->ended_at - reading->began_at;
+	if (reading->kind == READING_SCAN)
+		server->scan_time = frame->snapshot->cost.server - asking;
+	if (reading->answer_count > 0)
 		questions_measure(server, asking);
 }
 
@@ -195,10 +237,10 @@ static void fill_cost(struct scan *scan)
  * On an idle primary nothing new comes to be replayed: the last transaction grows old, and yet there is no lag. Without
  * a WAL receiver nobody here knows what there is to be replayed.
  */
-static void fill_standby(struct scan *scan)
+static void fill_standby(struct reading *reading)
 {
-	const struct standby *standby = &scan->standby;
-	struct server_info *info = &scan->frame->snapshot->server;
+	const struct standby *standby = &reading->standby;
+	struct server_info *info = &reading->frame->snapshot->server;
 	if (!standby->known)
 		return;
 	info->receives_wal = standby->receives;
@@ -206,13 +248,13 @@ static void fill_standby(struct scan *scan)
 	if (standby->receives && standby->all_replayed)
 		info->replay_lag = 0;
 	else if (standby->replayed_at != WHEN_NONE)
-		info->replay_lag = when_age(scan->tail_at, standby->replayed_at);
+		info->replay_lag = when_age(reading->read_at, standby->replayed_at);
 }
 
-static void fill_server(struct scan *scan)
+static void fill_server(struct reading *reading)
 {
-	struct server *server = scan->server;
-	struct snapshot *snapshot = scan->frame->snapshot;
+	struct server *server = reading->server;
+	struct snapshot *snapshot = reading->frame->snapshot;
 	struct server_info *info = &snapshot->server;
 	const struct server_facts *facts = &server->facts;
 	const char *version = PQparameterStatus(server->conn, "server_version");
@@ -227,57 +269,68 @@ static void fill_server(struct scan *scan)
 	info->system_identifier =
 		facts->system_identifier ? arena_string(snapshot->arena, facts->system_identifier) : NULL;
 	info->pooled = facts->pooled;
-	fill_standby(scan);
+	fill_standby(reading);
 }
 
 /*
  * Behind a pooler the backend, and even the server, may be another one at each reading; and its protocol's key names
  * none of them.
  */
-static void note_backend(struct scan *scan)
+static void note_backend(struct reading *reading)
 {
-	struct server *server = scan->server;
+	struct server *server = reading->server;
 	struct server_facts *facts = &server->facts;
-	if ((facts->own_pid != 0 && facts->own_pid != scan->own_pid) || PQbackendPID(server->conn) != scan->own_pid)
+	if ((facts->own_pid != 0 && facts->own_pid != reading->own_pid) ||
+	    PQbackendPID(server->conn) != reading->own_pid)
 		facts->pooled = true;
-	facts->own_pid = scan->own_pid;
-	if (facts->started_at != scan->frame->snapshot->server.started_at) {
-		facts->started_at = scan->frame->snapshot->server.started_at;
+	facts->own_pid = reading->own_pid;
+	if (facts->started_at != reading->frame->snapshot->server.started_at) {
+		facts->started_at = reading->frame->snapshot->server.started_at;
 		server_begin_epoch(server);
 	}
 }
 
-static void fill_totals(struct scan *scan)
+/* Never 0, whatever the server's clock does. */
+static int64_t locks_age(const struct server_watch *watch, int64_t now)
 {
-	struct server *server = scan->server;
-	struct snapshot *snapshot = scan->frame->snapshot;
-	snapshot->taken_at = scan->head_at;
+	return now > watch->locks_at ? now - watch->locks_at : 1;
+}
+
+static void fill_totals(struct reading *reading)
+{
+	struct server *server = reading->server;
+	struct snapshot *snapshot = reading->frame->snapshot;
+	snapshot->taken_at = reading->read_at;
+	if (reading->kind == READING_WATCH)
+		snapshot->locks_age = locks_age(&server->watch, snapshot->taken_at);
 	if (server->first_taken_at == WHEN_NONE)
-		server->first_taken_at = scan->head_at;
+		server->first_taken_at = snapshot->taken_at;
 	if (server->deadlocks_at_start < 0)
 		server->deadlocks_at_start = snapshot->deadlocks;
 	snapshot->source_started_at = server->first_taken_at;
 	snapshot->deadlocks_at_start = server->deadlocks_at_start;
 }
 
-static void build(struct scan *scan)
+static void build(struct reading *reading)
 {
-	struct snapshot *snapshot = scan->frame->snapshot;
-	fill_cost(scan);
-	note_backend(scan);
-	fill_server(scan);
-	fill_totals(scan);
+	struct snapshot *snapshot = reading->frame->snapshot;
+	fill_cost(reading);
+	note_backend(reading);
+	fill_server(reading);
+	fill_totals(reading);
+	if (reading->kind == READING_WATCH)
+		watch_add_locks(reading->server, snapshot);
 	snapshot_finish(snapshot);
-	groups_recall(&scan->server->groups, snapshot);
-	groups_remember(&scan->server->groups, snapshot);
-	questions_accept(scan->server, snapshot, scan->answers, (uint32_t)scan->answer_count);
-	safe_accept(scan->server, snapshot, scan->safe, scan->safe_count);
-	frame_analyse(scan->frame);
-	scan->server->last_sessions = snapshot->session_count;
-	scan->server->last_locks = snapshot->lock_count;
+	groups_recall(&reading->server->groups, snapshot);
+	groups_remember(&reading->server->groups, snapshot);
+	questions_accept(reading->server, snapshot, reading->answers, (uint32_t)reading->answer_count);
+	safe_accept(reading->server, snapshot, reading->safe, reading->safe_count);
+	frame_analyse(reading->frame);
+	reading->server->last_sessions = snapshot->session_count;
+	reading->server->last_locks = snapshot->lock_count;
 }
 
-enum scan_end { SCAN_DONE, SCAN_FAILED, SCAN_OVER };
+enum reading_end { READING_DONE, READING_FAILED, READING_OVER };
 
 static void note_failure(struct server *server)
 {
@@ -296,28 +349,68 @@ static void note_failure(struct server *server)
 }
 
 /* A new frame, or why not. The last one stays what is shown. */
-static enum scan_end scan_server(struct server *server, struct frame **frame)
+static enum reading_end read_server(struct server *server, struct reading *reading)
 {
 	int64_t cpu = cpu_time();
-	struct scan scan = { .server = server, .frame = frame_new() };
-	scan.reader = (struct row_reader){ &scan.frame->arena, server->decoder, names_encoding_of, &server->names };
-	snapshot_reserve(scan.frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
-	ask(server, &scan);
+	reading->frame = frame_new();
+	reading->reader =
+		(struct row_reader){ &reading->frame->arena, server->decoder, names_encoding_of, &server->names };
+	snapshot_reserve(reading->frame->snapshot, server->last_sessions + 16, server->last_locks + 64);
+	ask(server, reading);
 	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_PENDING)
 		err_set(&server->loss, "the server does not answer %s in time",
 			server->exchange.items[server->exchange.current].name);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange)) {
-		build(&scan);
-		scan.frame->snapshot->cost.client = cpu_time() - cpu;
-		*frame = scan.frame;
-		return SCAN_DONE;
+		build(reading);
+		reading->frame->snapshot->cost.client = cpu_time() - cpu;
+		return READING_DONE;
 	}
-	frame_free(scan.frame);
+	frame_free(reading->frame);
 	if (end != EXCHANGE_DONE)
-		return SCAN_OVER;
+		return READING_OVER;
 	note_failure(server);
-	return SCAN_FAILED;
+	return READING_FAILED;
+}
+
+/* What another reading in the same refresh cost. */
+static void add_cost(struct snapshot_cost *cost, const struct snapshot_cost *more)
+{
+	cost->server += more->server;
+	cost->client += more->client;
+}
+
+/* `before`: the cost of what was read in this refresh already. */
+static enum reading_end scan(struct server *server, const struct snapshot_cost *before, struct frame **frame)
+{
+	struct reading reading = { .kind = READING_SCAN, .server = server };
+	enum reading_end end = read_server(server, &reading);
+	if (end != READING_DONE)
+		return end;
+	int64_t asked_until = reading.answer_count > 0 ? reading.questions_until : reading.began_at;
+	watch_keep(server, reading.frame, reading.locks_until - asked_until);
+	add_cost(&reading.frame->snapshot->cost, before);
+	*frame = reading.frame;
+	return READING_DONE;
+}
+
+/* A watch, and whatever it finds changed is scanned at once. */
+static enum reading_end watch(struct server *server, const struct snapshot_cost *before, struct frame **frame)
+{
+	struct reading reading = { .kind = READING_WATCH, .server = server };
+	enum reading_end end = read_server(server, &reading);
+	if (end != READING_DONE)
+		return end;
+	struct snapshot_cost cost = reading.frame->snapshot->cost;
+	add_cost(&cost, before);
+	if (!reading.waits_unseen && watch_confirms(server, reading.frame)) {
+		reading.frame->snapshot->cost = cost;
+		*frame = reading.frame;
+		return READING_DONE;
+	}
+	frame_free(reading.frame);
+	server->watch.unsteady = true;
+	return scan(server, &cost, frame);
 }
 
 /* ---- until the order of the queues is settled ---- */
@@ -336,28 +429,52 @@ static double question_budget(const struct server *server)
 	return share > least ? share : least;
 }
 
+/*
+ * Whoever runs and waits for no lock may come to report progress, as may who has begun to; a waiter that stands still
+ * does not begin to.
+ */
+static bool may_report_progress(const struct snapshot *snapshot, int32_t own_pid)
+{
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		bool idle = session->state == SESSION_IDLE || session->state == SESSION_IDLE_IN_TRANSACTION ||
+			    session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED || session->state == SESSION_NO_STATE;
+		bool blocked = session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
+		if (session->progress || (!idle && !blocked && session->id.pid != own_pid))
+			return true;
+	}
+	return false;
+}
+
+/* What the next reading asks about, and whether it is a watch; false: it is worth a round trip more in this refresh. */
+static bool plan(struct server *server, const struct frame *frame)
+{
+	questions_choose(server, frame->graph, question_budget(server));
+	safe_choose(server, frame->snapshot);
+	bool settled = questions_settled(server, frame->snapshot) && safe_settled(server, frame->snapshot);
+	watch_choose(server, frame);
+	server->progress_wanted = may_report_progress(frame->snapshot, server->facts.own_pid);
+	return settled;
+}
+
 /* Where the graph asks for what was not asked, once more; live at most one round trip more. */
-static enum scan_end settle(struct server *server, struct frame **frame)
+static enum reading_end settle(struct server *server, bool demanded, struct frame **frame)
 {
 	int rounds = server->options.once ? ROUNDS_ONCE : ROUNDS_LIVE;
 	int64_t deadline = when_monotonic() + settle_time(server);
-	enum scan_end end = scan_server(server, frame);
-	while (end == SCAN_DONE) {
-		questions_choose(server, (*frame)->graph, question_budget(server));
-		safe_choose(server, (*frame)->snapshot);
-		bool settled =
-			questions_settled(server, (*frame)->snapshot) && safe_settled(server, (*frame)->snapshot);
+	struct snapshot_cost cost = { .server = 0 };
+	enum reading_end end =
+		server->watch.wanted && !demanded ? watch(server, &cost, frame) : scan(server, &cost, frame);
+	while (end == READING_DONE) {
+		bool settled = plan(server, *frame);
 		if (settled || --rounds == 0 || when_monotonic() >= deadline || server->agenda.to_send)
 			return end;
 		struct frame *before = *frame;
-		end = scan_server(server, frame);
-		if (end == SCAN_DONE)
-			(*frame)->snapshot->cost.client += before->snapshot->cost.client;
-		if (end == SCAN_DONE)
-			(*frame)->snapshot->cost.server += before->snapshot->cost.server;
-		if (end == SCAN_FAILED) {
+		cost = before->snapshot->cost;
+		end = server->watch.wanted ? watch(server, &cost, frame) : scan(server, &cost, frame);
+		if (end == READING_FAILED) {
 			*frame = before;
-			return SCAN_DONE;
+			return READING_DONE;
 		}
 		frame_free(before);
 	}
@@ -440,9 +557,11 @@ bool server_refresh(struct server *server)
 {
 	struct frame *frame = NULL;
 	int64_t started = when_monotonic();
+	/* What a person asks for, and what came of a signal, is read whole. */
+	bool demanded = server->agenda.refresh || server->agenda.watched || server->agenda.ended;
 	server->agenda.refresh = server->once_again = false;
-	enum scan_end end = settle(server, &frame);
-	bool alive = end == SCAN_DONE ? hand_over(server, frame) : end == SCAN_FAILED && try_again(server);
+	enum reading_end end = settle(server, demanded, &frame);
+	bool alive = end == READING_DONE ? hand_over(server, frame) : end == READING_FAILED && try_again(server);
 	/* Never more than half of the time, however long the server takes. */
 	int64_t now = when_monotonic();
 	int64_t by_interval = started + server->agenda.interval, by_effort = now + (now - started);

@@ -58,7 +58,7 @@ void signal_refuse_all(struct server *server, const char *why)
 
 void signal_lose_all(struct server *server, const char *why)
 {
-	watch_tell_ended(server, 0);
+	targets_tell_ended(server, 0);
 	signal_refuse_all(server, why);
 	drop_all(server, &server->agenda.not_sent, SIGNAL_NOT_SENT, "it was not sent");
 	drop_all(server, &server->agenda.watched, SIGNAL_UNKNOWN, why);
@@ -200,7 +200,7 @@ static void conclude_sending(struct server *server, struct signal_job *owned)
 	const struct exchange_item *item = &server->exchange.items[owned->item];
 	if (!item->failed && owned->sent) {
 		report(server, owned, SIGNAL_SENT, NULL);
-		watch_begin(server, owned);
+		target_watch(server, owned);
 		return;
 	}
 	owned->sent_at = WHEN_NONE;
@@ -294,7 +294,7 @@ static bool explain_next(struct server *server)
 		batch.jobs[batch.count++] = server->agenda.not_sent;
 		server->agenda.not_sent = server->agenda.not_sent->next;
 	}
-	bool alive = watch_look(server, &batch, &known);
+	bool alive = target_look(server, &batch, &known);
 	for (unsigned i = 0; i < batch.count; i++) {
 		report_not_sent(server, batch.jobs[i], known);
 		free(batch.jobs[i]);
@@ -309,5 +309,5 @@ bool signal_step(struct server *server)
 			return false;
 	if (server->agenda.not_sent)
 		return explain_next(server);
-	return watch_step(server);
+	return targets_step(server);
 }

@@ -1,5 +1,5 @@
 /*
- * server_signal.h - what sending signals (server_signal.c) and watching what comes of them (server_watch.c) share.
+ * server_signal.h - what sending signals (server_signal.c) and watching what comes of them (server_target.c) share.
  */
 #ifndef SERVER_SIGNAL_H
 #define SERVER_SIGNAL_H
@@ -18,15 +18,15 @@ struct signal_batch {
 bool target_has_ended(const struct signal_target *target, const struct signal_request *request);
 
 /* The signal was sent. Takes the job. */
-void watch_begin(struct server *server, struct signal_job *owned);
+void target_watch(struct server *server, struct signal_job *owned);
 
 /* Reads what the targets do, into each job's `target`. `known` false: it could not be read. False: lost or stopped. */
-bool watch_look(struct server *server, const struct signal_batch *batch, bool *known);
+bool target_look(struct server *server, const struct signal_batch *batch, bool *known);
 
 /* Looks at those whose time it is. False: lost or stopped. */
-bool watch_step(struct server *server);
+bool targets_step(struct server *server);
 
 /* Those who have come to their end, with the reading that was made for it; 0: there was none. */
-void watch_tell_ended(struct server *server, uint64_t frame_serial);
+void targets_tell_ended(struct server *server, uint64_t frame_serial);
 
 #endif

@@ -20,7 +20,8 @@ static bool handle_settings(void *context, const struct row_field *fields, struc
 	return rows_take_int32(fields[0], "max_connections", &warm->facts.max_connections, err) &&
 	       rows_take_int32(fields[1], "reserved connections", &warm->facts.reserved_connections, err) &&
 	       rows_take_int64(fields[2], "deadlock_timeout", &warm->facts.deadlock_timeout, err) &&
-	       rows_take_int64(fields[3], "postmaster's start time", &warm->facts.started_at, err);
+	       rows_take_int64(fields[3], "postmaster's start time", &warm->facts.started_at, err) &&
+	       rows_take_int32(fields[4], "max_prepared_transactions", &warm->facts.max_prepared, err);
 }
 
 static bool handle_system(void *context, const struct row_field *fields, struct err *err)
@@ -58,6 +59,7 @@ static void adopt_facts(struct server *server, struct server_facts *facts)
 	server->facts.known = true;
 	server->facts.own_pid = 0;
 	questions_release(&server->questions);
+	watch_release(&server->watch);
 	if (another)
 		server_begin_epoch(server);
 }
@@ -102,7 +104,7 @@ static bool handle_pid(void *context, const struct row_field *fields, struct err
 {
 	struct warm_up *warm = context;
 	int32_t pid;
-	if (!rows_take_int32(fields[0], "pg_backend_pid", &pid, err))
+	if (!rows_take_int32(fields[1], "pg_backend_pid", &pid, err))
 		return false;
 	warm->facts.pooled = pid != PQbackendPID(warm->server->conn);
 	return true;
@@ -114,7 +116,7 @@ static enum exchange_end find_pooler(struct server *server, struct warm_up *warm
 	exchange_begin(server);
 	server->exchange.guarded = true;
 	exchange_add_text(server, "lock_timeout", "set local lock_timeout = '250ms'");
-	exchange_add_query(server, QUERY_HEAD, NULL, handle_pid, warm);
+	exchange_add_query(server, QUERY_CLOCK, NULL, handle_pid, warm);
 	exchange_sync(server);
 	enum exchange_end end = exchange_wait(server, INT64_MAX);
 	server->facts.pooled = warm->facts.pooled;
@@ -145,17 +147,22 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 static void add_refresh(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
-	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, tail = { .count = 0 };
+	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, activity = { .count = 0 };
+	struct query_params tail = { .count = 0 };
 	const int32_t nobody = 0;
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
-	query_add_int32(&locks, 0);
+	query_add_int32_array(&locks, &nobody, 1, &arena);
+	query_add_bool(&locks, false);
+	query_add_bool(&activity, true);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
-	add_query(server, QUERY_HEAD, NULL, NULL, NULL);
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
-	add_query(server, QUERY_ACTIVITY, NULL, NULL, NULL);
+	if (server->options.all_locks)
+		add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
+	add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
+	add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
 	add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
 	add_query(server, QUERY_TAIL, &tail, NULL, NULL);

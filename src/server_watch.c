@@ -1,249 +1,324 @@
-#include "aftermath.h"
-#include "server_signal.h"
+/*
+ * A watch: a refresh that does not read the lock table. It reads the sessions, and asks pg_blocking_pids() about every
+ * process that waits in the graph in hand. If each is still in the same wait, with the very blockers that the graph
+ * gives it, nobody else waits, and all who are in the graph are still there, then that graph is what a scan would find:
+ * the locks of the last scan serve once more. Whatever else comes makes it a scan at once.
+ *
+ * The same holds where nobody waits: then the sessions alone tell it.
+ */
+#include "server_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_LOOK (10 * MILLISECOND)
+enum { V14 = 140000, WAITS_MOST = 20000, EDGES_MOST = 100000 };
 
-void watch_begin(struct server *server, struct signal_job *owned)
+/*
+ * A scan takes the locks of the table once, each question once more: where the costs are near, a scan it is. A watch
+ * that has begun may cost so much more before it ends.
+ */
+#define GOES_ON 1.4
+
+void watch_release(struct server_watch *watch)
 {
-	owned->look_pause = FIRST_LOOK;
-	owned->next_look = owned->sent_at + FIRST_LOOK;
-	owned->next = server->agenda.watched;
-	server->agenda.watched = owned;
+	arena_release(&watch->arena);
+	*watch = (struct server_watch){ .scan_cost = watch->scan_cost };
 }
 
-int64_t signal_next_look(const struct server *server)
+/* ---- whether a graph can be confirmed at all ---- */
+
+/* Its wait events show, and it is there under its name. */
+static bool is_plain(const struct snapshot *snapshot, const struct session *session)
 {
-	int64_t next = server->agenda.ended || server->agenda.not_sent ? 0 : INT64_MAX;
-	for (const struct signal_job *job = server->agenda.watched; job; job = job->next)
-		if (job->next_look < next)
-			next = job->next_look;
-	return next;
+	bool shows_events = session->state != SESSION_DISABLED || snapshot->server.version_num >= V14;
+	return session->listed && session->state != SESSION_HIDDEN && shows_events;
 }
 
-/* ---- looking at the targets ---- */
-
-/* The server's own words are ASCII; an extension may name its waits as it likes, in any encoding. */
-static void take_word(struct row_field field, char word[static SIGNAL_WORD])
+static bool sessions_are_plain(const struct frame *frame)
 {
-	int length = 0;
-	for (; length < field.length && length < SIGNAL_WORD - 1; length++)
-		word[length] = field.data[length] >= ' ' && field.data[length] <= '~' ? (char)field.data[length] : '?';
-	word[length] = '\0';
-}
-
-static bool handle_target(void *context, const struct row_field *fields, struct err *err)
-{
-	struct signal_target *target = context;
-	*target = (struct signal_target){ .there = true, .backend_start = WHEN_NONE, .query_start = WHEN_NONE };
-	take_word(fields[1], target->state);
-	take_word(fields[4], target->wait_event_type);
-	take_word(fields[5], target->wait_event);
-	target->active = strcmp(target->state, "active") == 0;
-	return rows_take_optional_int64(fields[0], "backend_start", &target->backend_start, err) &&
-	       rows_take_optional_int64(fields[2], "query_start", &target->query_start, err) &&
-	       rows_take_int64(fields[3], "clock_timestamp", &target->clock, err) &&
-	       rows_take_optional_oid(fields[6], "backend_xid", &target->backend_xid, err);
-}
-
-/* In one group: within a transaction the server takes stock of its sessions once. */
-bool watch_look(struct server *server, const struct signal_batch *batch, bool *known)
-{
-	exchange_begin(server);
-	for (unsigned i = 0; i < batch->count; i++) {
-		struct signal_job *job = batch->jobs[i];
-		struct query_params params = { .count = 0 };
-		job->target = (struct signal_target){ .there = false };
-		query_add_int32(&params, job->request.target.pid);
-		exchange_add_query(server, QUERY_TARGET, &params, handle_target, &job->target);
+	const struct snapshot *snapshot = frame->snapshot;
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		bool involved = frame->graph->session_node[i] != GRAPH_NONE;
+		if (!is_plain(snapshot, session) || (involved && !session->leader_known))
+			return false;
 	}
-	exchange_sync(server);
-	enum exchange_end end = exchange_wait(server, INT64_MAX);
-	*known = end == EXCHANGE_DONE && !exchange_failed(&server->exchange);
-	return end == EXCHANGE_DONE;
-}
-
-bool target_has_ended(const struct signal_target *target, const struct signal_request *request)
-{
-	return !target->there || target->backend_start != request->target.backend_start;
-}
-
-static bool has_moved_on(const struct signal_target *target, const struct signal_request *request)
-{
-	return !target->active || target->query_start != request->query_start;
-}
-
-/* ---- their end ---- */
-
-static void explain_end(const struct signal_job *job, enum signal_outcome outcome, struct strbuf *text)
-{
-	const struct signal_target *target = &job->target;
-	const struct aftermath session = { target->state[0] ? target->state : NULL,
-					   target->wait_event_type[0] ? target->wait_event_type : NULL,
-					   target->wait_event[0] ? target->wait_event : NULL, target->backend_xid };
-	if (outcome == SIGNAL_STILL_THERE)
-		aftermath_add_still_there(job->request.verb, &session, text);
-	else if (outcome == SIGNAL_STOPPED)
-		aftermath_add_stopped(&session, text);
-}
-
-static struct news end_news(const struct signal_job *job, enum signal_outcome outcome)
-{
-	struct news news = { .kind = NEWS_SIGNAL };
-	news.signal.request = job->request;
-	news.signal.outcome = outcome;
-	news.signal.elapsed = when_monotonic() - job->sent_at;
-	news.signal.waiting_before = job->waiting_before;
-	news.signal.waiting_after = -1;
-	return news;
-}
-
-/* Those who come to their end together are told of after one reading. */
-static void conclude(struct server *server, struct signal_job *job, enum signal_outcome outcome)
-{
-	struct strbuf text = STRBUF_INIT;
-	explain_end(job, outcome, &text);
-	job->end = end_news(job, outcome).signal;
-	snprintf(job->end.text, sizeof job->end.text, "%.500s", text.text);
-	strbuf_release(&text);
-	job->next = server->agenda.ended;
-	server->agenda.ended = job;
-}
-
-static int64_t watch_end(const struct server *server, const struct signal_job *job)
-{
-	return job->sent_at + (job->request.watch > 0 ? job->request.watch : server->limits.watch);
-}
-
-static bool find_end(const struct server *server, const struct signal_job *job, enum signal_outcome *outcome)
-{
-	if (target_has_ended(&job->target, &job->request))
-		*outcome = SIGNAL_GONE;
-	else if (job->request.verb == SIGNAL_CANCEL && has_moved_on(&job->target, &job->request))
-		*outcome = SIGNAL_STOPPED;
-	else if (when_monotonic() >= watch_end(server, job))
-		*outcome = SIGNAL_STILL_THERE;
-	else
-		return false;
 	return true;
 }
 
-static void look_again_later(struct server *server, struct signal_job *job)
+/* Each in one wait, which somebody is in the way of: else it is about to go on. */
+static bool waits_are_plain(const struct graph *graph)
 {
-	int64_t now = when_monotonic(), end = watch_end(server, job);
-	bool past_end = now < end && now + job->look_pause > end;
-	job->next_look = past_end ? end : now + job->look_pause;
-	job->look_pause *= 2;
-	job->next = server->agenda.watched;
-	server->agenda.watched = job;
-}
-
-/* Those whose time has come, no longer in the agenda. */
-static struct signal_batch take_due(struct server *server)
-{
-	int64_t now = when_monotonic();
-	struct signal_batch batch = { .count = 0 };
-	for (struct signal_job **link = &server->agenda.watched; *link && batch.count < SIGNALS_AT_ONCE;) {
-		struct signal_job *job = *link;
-		if (job->next_look > now) {
-			link = &job->next;
-			continue;
-		}
-		*link = job->next;
-		batch.jobs[batch.count++] = job;
+	uint64_t edges = 0;
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		const struct graph_node *node = &graph->nodes[i];
+		edges += node->blocker_count;
+		if ((node->wait_count > 0 && node->blocker_count == 0) || node->virtualtransaction)
+			return false;
 	}
-	return batch;
+	for (uint32_t i = 0; i < graph->wait_count; i++)
+		if (graph->snapshot->sessions[graph->waits[i].session].state == SESSION_DISABLED)
+			return false;
+	return graph->wait_count <= WAITS_MOST && edges <= EDGES_MOST;
 }
 
-/* Where it could not be read they stay watched, as when the connection was lost. */
-static bool look_at_batch(struct server *server, const struct signal_batch *batch)
+/*
+ * An answer's 0 may be any prepared transaction. And about the startup process of a standby it says that nobody blocks
+ * it.
+ */
+static bool can_be_confirmed(const struct frame *frame)
 {
-	enum signal_outcome outcome;
-	bool known, alive = watch_look(server, batch, &known);
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (known && find_end(server, batch->jobs[i], &outcome))
-			conclude(server, batch->jobs[i], outcome);
-		else
-			look_again_later(server, batch->jobs[i]);
-	}
-	return alive;
+	const struct snapshot *snapshot = frame->snapshot;
+	return !snapshot->server.in_recovery && !snapshot->server.pooled && snapshot->prepared_count <= 1 &&
+	       sessions_are_plain(frame) && waits_are_plain(frame->graph);
 }
 
-void watch_tell_ended(struct server *server, uint64_t frame_serial)
+/* ---- what is kept ---- */
+
+static const char *keep_string(struct arena *arena, const char *string)
 {
-	while (server->agenda.ended) {
-		struct signal_job *job = server->agenda.ended;
-		struct news news = { .kind = NEWS_SIGNAL, .signal = job->end };
-		news.signal.frame_serial = frame_serial;
-		if (frame_serial != 0)
-			news.signal.waiting_after = server->waiting;
-		queues_publish(&server->queues, &news);
-		server->agenda.ended = job->next;
-		if (news.signal.outcome != SIGNAL_STILL_THERE) {
-			free(job);
-			continue;
-		}
-		/* Told; what is known of it comes with the refreshes from now on. */
-		job->next = server->agenda.late;
-		server->agenda.late = job;
-	}
+	return string ? arena_string(arena, string) : NULL;
 }
 
-/* A fresh reading tells how many wait now. */
-static bool report_ended(struct server *server)
+static struct lock copy_lock(struct arena *arena, const struct lock *lock)
 {
-	uint64_t serial = server->serial;
-	bool alive = server->agenda.frozen || server_refresh(server);
-	watch_tell_ended(server, server->serial != serial ? server->serial : 0);
-	return alive;
+	struct lock copy = *lock;
+	const char *known = locktag_known_type(lock->tag.type);
+	copy.tag.type = known ? known : arena_string(arena, lock->tag.type);
+	copy.tag.virtualxid = keep_string(arena, lock->tag.virtualxid);
+	copy.virtualtransaction = keep_string(arena, lock->virtualtransaction);
+	return copy;
 }
 
-bool watch_step(struct server *server)
+static void keep_locks(struct server_watch *watch, const struct snapshot *snapshot)
 {
-	struct signal_batch due = take_due(server);
-	if (due.count > 0)
-		return look_at_batch(server, &due);
-	return !server->agenda.ended || report_ended(server);
+	watch->locks = arena_array(&watch->arena, snapshot->lock_count, sizeof *watch->locks);
+	for (uint32_t i = 0; i < snapshot->lock_count; i++)
+		watch->locks[i] = copy_lock(&watch->arena, &snapshot->locks[i]);
+	watch->lock_count = snapshot->lock_count;
+	watch->locks_at = snapshot->taken_at;
 }
 
-/* ---- and later ---- */
-
-/* By a whole reading, which costs nothing more. */
-static bool has_ended_late(const struct server *server, const struct snapshot *snapshot, struct signal_job *job)
+static struct kept_session keep_session(struct arena *arena, const struct snapshot *snapshot, uint32_t index,
+					bool waits)
 {
-	uint32_t index = snapshot_find(snapshot, job->request.target);
-	if (index == SNAPSHOT_NO_INDEX || job->request.server_epoch != server->epoch) {
-		job->outcome = SIGNAL_GONE;
-		return true;
-	}
 	const struct session *session = &snapshot->sessions[index];
-	job->outcome = SIGNAL_STOPPED;
-	return job->request.verb == SIGNAL_CANCEL &&
-	       (session->state != SESSION_ACTIVE || session->query_start != job->request.query_start);
+	bool shown = session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
+	return (struct kept_session){
+		.id = session->id,
+		.leader = snapshot->sessions[session->leader].id,
+		.query_start = session->query_start,
+		.backend_xid = session->backend_xid,
+		.backend_xmin = session->backend_xmin,
+		.wait_event = shown ? keep_string(arena, session->wait_event) : NULL,
+		.waits = waits,
+	};
 }
 
-void signal_look_late(struct server *server, const struct snapshot *snapshot)
+static bool *list_waiters(const struct graph *graph, struct arena *arena)
 {
-	for (struct signal_job *job = server->agenda.late; job; job = job->next)
-		job->over = has_ended_late(server, snapshot, job);
+	bool *waits = arena_array(arena, graph->snapshot->session_count, sizeof *waits);
+	for (uint32_t i = 0; i < graph->wait_count; i++)
+		waits[graph->waits[i].session] = true;
+	return waits;
 }
 
-void signal_report_late(struct server *server)
+static void keep_sessions(struct server_watch *watch, const struct graph *graph)
 {
-	for (struct signal_job **link = &server->agenda.late; *link;) {
-		struct signal_job *job = *link;
-		if (!job->over) {
-			link = &job->next;
+	const struct snapshot *snapshot = graph->snapshot;
+	struct arena scratch = ARENA_INIT;
+	const bool *waits = list_waiters(graph, &scratch);
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		count += graph->session_node[i] != GRAPH_NONE;
+	watch->sessions = arena_array(&watch->arena, count, sizeof *watch->sessions);
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		if (graph->session_node[i] == GRAPH_NONE)
+			continue;
+		watch->wait_count += waits[i];
+		watch->sessions[watch->session_count++] = keep_session(&watch->arena, snapshot, i, waits[i]);
+	}
+	arena_release(&scratch);
+}
+
+static int64_t state_change_of(const struct snapshot *snapshot, struct identity id)
+{
+	uint32_t session = snapshot_find_pid(snapshot, id.pid);
+	return session == SNAPSHOT_NO_INDEX ? WHEN_NONE : snapshot->sessions[session].state_change;
+}
+
+static void keep_selected(struct server_watch *watch, const struct agenda *agenda, const struct snapshot *snapshot)
+{
+	if (!agenda->all_of_selected)
+		return;
+	watch->selected = agenda->selected;
+	watch->selected_change = state_change_of(snapshot, agenda->selected);
+}
+
+static void keep_prepared(struct server_watch *watch, const struct snapshot *snapshot)
+{
+	watch->prepared = arena_array(&watch->arena, snapshot->prepared_count, sizeof *watch->prepared);
+	watch->prepared_count = snapshot->prepared_count;
+	for (uint32_t i = 0; i < snapshot->prepared_count; i++)
+		watch->prepared[i] = (struct prepared){ .xid = snapshot->prepared[i].xid,
+							.prepared_at = snapshot->prepared[i].prepared_at };
+}
+
+/* ---- whether all is as it was ---- */
+
+static const struct kept_session *find_kept(const struct server_watch *watch, int32_t pid)
+{
+	uint32_t low = 0, high = watch->session_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (watch->sessions[middle].id.pid < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < watch->session_count && watch->sessions[low].id.pid == pid ? &watch->sessions[low] : NULL;
+}
+
+bool watch_knows(const struct server *server, int32_t pid)
+{
+	const struct kept_session *kept = find_kept(&server->watch, pid);
+	return kept && kept->waits;
+}
+
+static bool awaits_lock(const struct session *session)
+{
+	return session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
+}
+
+/* One that looks for deadlocks just now shows another wait event, or none. */
+static bool same_event(const struct kept_session *kept, const struct session *session)
+{
+	if (!session->wait_event_type || strcmp(session->wait_event_type, "LWLock") == 0)
+		return true;
+	return awaits_lock(session) && session->wait_event &&
+	       (!kept->wait_event || strcmp(kept->wait_event, session->wait_event) == 0);
+}
+
+/* Whatever it did since, had it got its lock, would have changed one of these, or its blockers. */
+static bool same_waiter(const struct kept_session *kept, const struct session *session)
+{
+	return kept->query_start == session->query_start && kept->backend_xid == session->backend_xid &&
+	       kept->backend_xmin == session->backend_xmin && same_event(kept, session);
+}
+
+/* All who were kept are there, each as it was, and nobody else waits. */
+static bool same_sessions(const struct server_watch *watch, const struct snapshot *snapshot)
+{
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < snapshot->session_count; i++) {
+		const struct session *session = &snapshot->sessions[i];
+		const struct kept_session *kept = found < watch->session_count ? &watch->sessions[found] : NULL;
+		if (!kept || kept->id.pid != session->id.pid) {
+			if (awaits_lock(session))
+				return false;
 			continue;
 		}
-		struct news news = end_news(job, job->outcome);
-		news.signal.late = true;
-		news.signal.waiting_after = server->waiting;
-		news.signal.frame_serial = server->serial;
-		queues_publish(&server->queues, &news);
-		*link = job->next;
-		free(job);
+		found++;
+		if (!identity_equal(kept->id, session->id) ||
+		    !identity_equal(kept->leader, snapshot->sessions[session->leader].id))
+			return false;
+		if (kept->waits ? !same_waiter(kept, session) : awaits_lock(session))
+			return false;
+	}
+	return found == watch->session_count;
+}
+
+static bool same_prepared(const struct server_watch *watch, const struct snapshot *snapshot)
+{
+	if (watch->prepared_count != snapshot->prepared_count)
+		return false;
+	for (uint32_t i = 0; i < snapshot->prepared_count; i++)
+		if (watch->prepared[i].xid != snapshot->prepared[i].xid ||
+		    watch->prepared[i].prepared_at != snapshot->prepared[i].prepared_at)
+			return false;
+	return true;
+}
+
+/* What the one who is looked at holds besides may have changed with whatever it did. */
+static bool same_selected(const struct server *server, const struct snapshot *snapshot)
+{
+	const struct server_watch *watch = &server->watch;
+	return !server->agenda.all_of_selected ||
+	       (identity_equal(watch->selected, server->agenda.selected) &&
+		watch->selected_change == state_change_of(snapshot, watch->selected));
+}
+
+static bool answers_agree(const struct graph *graph)
+{
+	const struct snapshot *snapshot = graph->snapshot;
+	for (uint32_t i = 0; i < snapshot->answer_count; i++) {
+		const struct queue_answer *answer = &snapshot->answers[i];
+		uint32_t node = graph_find_pid(graph, answer->pid);
+		if (node == GRAPH_NONE || !graph_agrees(graph, node, answer->blockers, answer->blocker_count))
+			return false;
+	}
+	return true;
+}
+
+bool watch_confirms(const struct server *server, const struct frame *frame)
+{
+	const struct server_watch *watch = &server->watch;
+	const struct snapshot *snapshot = frame->snapshot;
+	return can_be_confirmed(frame) && same_sessions(watch, snapshot) && same_prepared(watch, snapshot) &&
+	       same_selected(server, snapshot) && frame->graph->wait_count == watch->wait_count &&
+	       snapshot->answer_count == watch->wait_count && answers_agree(frame->graph);
+}
+
+/* ---- the choice ---- */
+
+/* Two scans that find the same: then there is something to watch. */
+static void note_steadiness(struct server_watch *watch, const struct frame *frame)
+{
+	if (same_sessions(watch, frame->snapshot) && same_prepared(watch, frame->snapshot) &&
+	    frame->graph->wait_count == watch->wait_count)
+		watch->unsteady = false;
+}
+
+static void note_cost(struct server_watch *watch, int64_t cost)
+{
+	watch->scan_cost = watch->scan_cost > 0 ? (watch->scan_cost + (double)cost) / 2 : (double)cost;
+}
+
+void watch_keep(struct server *server, const struct frame *frame, int64_t cost)
+{
+	struct server_watch *watch = &server->watch;
+	bool unsteady = watch->unsteady;
+	note_cost(watch, cost);
+	if (unsteady) {
+		note_steadiness(watch, frame);
+		unsteady = watch->unsteady;
+	}
+	watch_release(watch);
+	watch->unsteady = unsteady;
+	if (server->options.once || server->options.all_locks || !can_be_confirmed(frame))
+		return;
+	keep_locks(watch, frame->snapshot);
+	keep_sessions(watch, frame->graph);
+	keep_selected(watch, &server->agenda, frame->snapshot);
+	keep_prepared(watch, frame->snapshot);
+	watch->possible = true;
+}
+
+void watch_choose(struct server *server, const struct frame *frame)
+{
+	struct server_watch *watch = &server->watch;
+	bool watched = frame->snapshot->locks_age > 0;
+	double most = watch->scan_cost * server->limits.watch_below * (watched ? GOES_ON : 1);
+	watch->wanted = watch->possible && !watch->unsteady && !server->names.hindered &&
+			questions_cost_of_all(server, frame->graph) <= most;
+	if (watch->wanted)
+		questions_choose_all(server, frame->graph);
+}
+
+void watch_add_locks(const struct server *server, struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < server->watch.lock_count; i++) {
+		struct lock lock = copy_lock(snapshot->arena, &server->watch.locks[i]);
+		snapshot_add_lock(snapshot, &lock);
 	}
 }

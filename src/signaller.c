@@ -145,6 +145,7 @@ void signaller_note(struct signaller *signaller, struct signal_news *news)
 	bool compared = news->frame_serial != 0 && signaller->frame_serial >= news->frame_serial;
 	news->waiters = compared ? (int32_t)flight->before.count : -1;
 	news->freed = compared ? (int32_t)flight->freed : 0;
+	news->ended = compared ? (int32_t)freed_count_ended(&flight->before) : 0;
 	log_outcome(signaller, flight, news);
 	flight->told |= news->outcome == SIGNAL_STILL_THERE;
 	/* After SENT there is more to come; after UNKNOWN and STILL_THERE there may be. */

@@ -26,6 +26,7 @@ struct app {
 	int news_fd; /* readable while the source or the log has news */
 	struct desk desk;
 	struct identity selected; /* as the source was told */
+	bool looks_inside; /* likewise, whether its details are on the screen */
 	bool redraw_all;
 	bool quit;
 };
@@ -188,13 +189,16 @@ static void app_take_input(struct app *app, int64_t now)
 	}
 }
 
-/* Tells the source whom the person looks at, so that their queue is asked about first. */
+/* Tells the source whom the person looks at, so that their queue is asked about first; in details all locks show. */
 static void app_tell_selected(struct app *app)
 {
-	struct source_command command = { .kind = COMMAND_SELECTED, .selected = desk_selected(&app->desk) };
-	if (identity_equal(command.selected, app->selected))
+	struct source_command command = { .kind = COMMAND_SELECTED,
+					  .selected = desk_selected(&app->desk),
+					  .all_locks = app->desk.state.details };
+	if (identity_equal(command.selected, app->selected) && command.all_locks == app->looks_inside)
 		return;
 	app->selected = command.selected;
+	app->looks_inside = command.all_locks;
 	app->source->ops->send(app->source, &command);
 }
 

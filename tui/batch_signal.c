@@ -58,6 +58,8 @@ static void add_outcome(const struct signal_news *news, struct strbuf *line)
 		strbuf_printf(line, " after %d ms", (int)(news->elapsed / 1000));
 	if (news->waiters > 0)
 		strbuf_printf(line, "; freed %d of %d waiters", (int)news->freed, (int)news->waiters);
+	if (news->waiters > 0 && news->ended > 0)
+		strbuf_printf(line, " (%d ended)", (int)news->ended);
 	if (news->waiting_before >= 0 && news->waiting_after >= 0)
 		strbuf_printf(line, "; waiting %d -> %d", (int)news->waiting_before, (int)news->waiting_after);
 	if (news->text[0])

@@ -69,6 +69,9 @@ static bool parse_section(struct reading *reading, const char *section, char **s
 	if (strncmp(section, word, length) != 0 || !name[strspn(name, " ")])
 		return fail(reading, "unknown section: a section is [service NAME]");
 	*service = copy(name + strspn(name, " "));
+	/* A blank at its end would make it another service's, without a word. */
+	for (size_t end = strlen(*service); end > 0 && (*service)[end - 1] == ' '; end--)
+		(*service)[end - 1] = '\0';
 	return true;
 }
 

@@ -34,13 +34,16 @@ static bool set_filter(struct options *options, const char *argument, struct err
 
 static bool set_format(struct options *options, const char *argument, struct err *err)
 {
-	if (strcmp(argument, "text") == 0)
-		options->format = OPTIONS_TEXT;
-	else if (strcmp(argument, "json") == 0)
-		options->format = OPTIONS_JSON;
-	else
-		return err_set(err, "unknown format \"%s\": --format takes text or json", argument);
-	return true;
+	static const char *const names[] = {
+		[OPTIONS_TEXT] = "text", [OPTIONS_JSON] = "json", [OPTIONS_CSV] = "csv", [OPTIONS_DOT] = "dot"
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(argument, names[i]) != 0)
+			continue;
+		options->format = (enum options_format)i;
+		return true;
+	}
+	return err_set(err, "unknown format \"%s\": --format takes text, json, csv or dot", argument);
 }
 
 static bool parse_count(const char *name, const char *argument, uint32_t *count, struct err *err)
@@ -68,6 +71,8 @@ static bool set_max(struct options *options, const char *argument, struct err *e
 
 static bool set_select(struct options *options, const char *argument, struct err *err)
 {
+	if (!argument[strspn(argument, " \t")])
+		return err_set(err, "--select without a pattern would choose everybody: give one");
 	struct filter *filter = filter_new(argument, err, NULL);
 	if (!filter)
 		return false;
@@ -181,10 +186,10 @@ const struct option_row option_rows[] = {
 	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color),
 	  CONFIGURABLE },
 	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
-	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
+	{ 0, "format", "FORMAT", "text (the tree), json (one document a line), csv, dot", OPTIONS_PRINT,
 	  .set = set_format },
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
-	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
+	{ 0, "all-edges", NULL, "json, dot: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
 	{ 0, "select", "TERMS", "only those that match; text: bare ids, for --cancel -", OPTIONS_PRINT,
 	  .set = set_select },

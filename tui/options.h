@@ -12,13 +12,13 @@
 #include "pglocktop/source.h"
 #include "pglocktop/strbuf.h"
 
-enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
+enum options_format { OPTIONS_TEXT, OPTIONS_JSON, OPTIONS_CSV, OPTIONS_DOT };
 
 /* With --once: only these sessions. */
 struct options_select {
 	bool given;
 	const char *terms; /* compiles; NULL: any */
-	int64_t least_wait, least_xact; /* ages; 0: any */
+	int64_t least_wait, least_xact; /* ages; WHEN_NONE: any, and those without one */
 	const char *state; /* as the server says it; NULL: any */
 	uint32_t least_blocks;
 };

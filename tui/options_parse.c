@@ -52,7 +52,9 @@ static bool is_given(const struct given *given, const char *name)
 static bool check_combinations(const struct options *options, const struct given *given, struct err *err)
 {
 	bool signals = options->signal != OPTIONS_NO_SIGNAL, once = options->once;
-	bool json = options->format == OPTIONS_JSON, selects = options->select.given;
+	bool text = options->format == OPTIONS_TEXT, json = options->format == OPTIONS_JSON;
+	bool csv = options->format == OPTIONS_CSV, dot = options->format == OPTIONS_DOT;
+	bool selects = options->select.given;
 	const struct {
 		const char *name;
 		bool possible;
@@ -61,18 +63,20 @@ static bool check_combinations(const struct options *options, const struct given
 		{ "once", !signals && !options->check, "neither --cancel nor --terminate nor --check" },
 		{ "check", !signals, "neither --cancel nor --terminate" },
 		{ "format", once || signals || options->check, "--once, --check, --cancel or --terminate" },
+		{ "format", once || text || json, "--once, when it is csv or dot" },
+		{ "format", !selects || !dot, "text, json or csv where sessions are selected" },
 		{ "count", once, "--once" },
 		{ "exit-code", once, "--once" },
-		{ "all-edges", once && json, "--once --format json" },
+		{ "all-edges", once && (json || dot), "--once --format json or dot" },
 		{ "all-locks", once && json, "--once --format json" },
 		{ "select", once, "--once" },
 		{ "min-wait", once, "--once" },
 		{ "min-xact", once, "--once" },
 		{ "state", once, "--once" },
 		{ "blocks", once, "--once" },
-		{ "filter", !json, "--format text: a json document holds the whole snapshot" },
+		{ "filter", text, "--format text: the others hold the whole snapshot" },
 		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
-		{ "sort", !json, "--format text: a json document has the order of its format" },
+		{ "sort", text || csv, "--format text or csv: the others have an order of their own" },
 		{ "read-only", !signals, "neither --cancel nor --terminate" },
 		{ "yes", signals, "--cancel or --terminate" },
 		{ "wait", signals, "--cancel or --terminate" },
@@ -164,7 +168,11 @@ static enum options_outcome read_all(int argc, char *argv[], const struct config
 				     struct options *options, struct given *given, struct err *err)
 {
 	*options = (struct options){
-		.server.interval = INTERVAL_DEFAULT, .count = 1, .wait = WAIT_DEFAULT, .most = MOST_DEFAULT
+		.server.interval = INTERVAL_DEFAULT,
+		.count = 1,
+		.wait = WAIT_DEFAULT,
+		.most = MOST_DEFAULT,
+		.select = { .least_wait = WHEN_NONE, .least_xact = WHEN_NONE },
 	};
 	*given = (struct given){ .row = { false } };
 	if (config && !config_apply(config, service, options, err))

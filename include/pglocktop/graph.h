@@ -141,6 +141,12 @@ uint32_t graph_blockers(const struct graph *graph, uint32_t node, struct graph_b
 /* The distinct nodes that this one blocks directly, lock by lock in the queues' order; as graph_blockers. */
 uint32_t graph_blocked(const struct graph *graph, uint32_t node, uint32_t *out, uint32_t capacity);
 
+/*
+ * Whether these, as pg_blocking_pids() names them (each once, 0 for any number of prepared transactions), are just the
+ * blockers of a node. O(count log n), and with a 0 among them O(prepared transactions in the graph) more.
+ */
+bool graph_agrees(const struct graph *graph, uint32_t node, const int32_t *blockers, uint32_t count);
+
 /* The entries of graph.procs of one node: every lock that it waits for, or that somebody wants of it. */
 const uint32_t *graph_node_procs(const struct graph *graph, uint32_t node, uint32_t *count);
 

@@ -276,6 +276,9 @@ struct snapshot {
 	struct server_info server;
 	struct role_info role;
 	struct snapshot_cost cost;
+	int64_t locks_age; /* 0: the locks were read with all else. Else they are of a reading so long ago, and this one
+			      asked the server about every wait, and found each as it was then, with the same blockers
+			      (or found that still nobody waits) */
 	struct session *sessions;
 	uint32_t session_count;
 	struct lock *locks;

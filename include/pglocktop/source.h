@@ -80,6 +80,7 @@ struct signal_news {
 	uint64_t frame_serial; /* of the first frame read after the outcome; 0: none was */
 	int32_t freed, waiters; /* of those who waited for the target when it was sent, how many wait no more;
 				   `waiters` -1: not known. The signaller's to count */
+	int32_t ended; /* of the waiters, whose sessions are gone: they may have got what they waited for before */
 	bool late; /* after SIGNAL_STILL_THERE was told */
 	char text[512]; /* what else is to be told, in the server's words or ours, hostile; "" */
 	char sqlstate[6];
@@ -116,7 +117,8 @@ enum source_command_kind {
 	COMMAND_FREEZE,
 	COMMAND_THAW, /* and refresh now */
 	COMMAND_SIGNAL,
-	COMMAND_SELECTED, /* which session is looked at: its queue is asked about first, all its locks are read */
+	COMMAND_SELECTED, /* which session is looked at: its queue is asked about first. With `all_locks` all its locks
+			     are read, too, at once */
 	COMMAND_CHECK, /* read who may signal, for --check */
 	COMMAND_LOOKUP /* the names of the relations of another database that locks are on: takes a short-lived
 			  connection more, for 2 s at most, one at a time. Whether there are slots enough is the
@@ -128,6 +130,7 @@ struct source_command {
 	int64_t interval;
 	struct signal_request signal;
 	struct identity selected;
+	bool all_locks; /* COMMAND_SELECTED */
 	uint32_t database; /* COMMAND_LOOKUP: its oid */
 };
 

@@ -248,6 +248,7 @@ static void expect_lines(char *owned, const char *wanted)
 static void selects_what_cancel_reads(void **state)
 {
 	static const char *const waiting[] = { "--once", "--min-wait", "0.5", NULL };
+	static const char *const waiting_at_all[] = { "--once", "--min-wait", "0", NULL };
 	static const char *const blocking[] = { "--once", "--blocks", "1", "--state", "idle in transaction", NULL };
 	static const char *const by_terms[] = { "--once", "--select", "user:app", NULL };
 	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
@@ -258,6 +259,7 @@ static void selects_what_cancel_reads(void **state)
 	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, jam.holder, ids[0]));
 	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, jam.waiter, ids[1]));
 	expect_lines(select_ids(stage, waiting), lines[1]);
+	expect_lines(select_ids(stage, waiting_at_all), lines[1]);
 	expect_lines(select_ids(stage, blocking), lines[0]);
 	expect_lines(select_ids(stage, by_terms), lines[1]);
 	expect_lines(select_ids(stage, nobody), "");

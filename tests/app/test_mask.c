@@ -77,7 +77,7 @@ static void run(struct stage *stage, const char *const *arguments, struct stage_
 
 static void prints_none_in_any_format(void **state)
 {
-	static const char *const formats[] = { "text", "json" };
+	static const char *const formats[] = { "text", "json", "csv", "dot" };
 	struct stage *stage = *state;
 	plant(stage);
 	for (size_t i = 0; i < COUNT(formats); i++) {

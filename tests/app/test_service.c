@@ -38,7 +38,7 @@ static void configure(struct stage *stage)
 	mkdir(path, 0700);
 	snprintf(path, sizeof path, "%s/state/pglocktop/config", directory);
 	write_file(path, "[service production]\nbanner = PRODUCTION, handle with care\ntyped_confirmation = yes\n"
-			 "[service reporting]\nread_only = yes\n"
+			 "[service  reporting ]\nread_only = yes\nmask = yes\n"
 			 "[service elsewhere]\nbanner = ELSEWHERE\nread_only = yes\n");
 }
 
@@ -178,6 +178,7 @@ static void a_read_only_service_has_nothing_to_signal_with(void **state)
 	unlink(stage->log);
 	watch_service(stage, "service=reporting", NULL);
 	stage_expect(stage, "READ-ONLY");
+	stage_expect(stage, "MASKED");
 	stage_select(stage, holder);
 	vt_send(stage->vt, "K");
 	stage_expect(stage, "read-only: no signal can be sent in this run");

@@ -16,7 +16,7 @@
 static const char help[] = "Usage: bench [OPTION]...\n"
 			   "  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
 			   "  --shapes NAME,...  which jams (all): row table chain forest few wide idle\n"
-			   "  --quick            a minute: 100 and 200 sessions, few readings\n"
+			   "  --quick            two minutes: 60 and 120 sessions, few readings\n"
 			   "  --refreshes N      readings of each (60)\n"
 			   "  --keys N           keys pressed in each state (200)\n"
 			   "  --starts N         how often it is started (20)\n"
@@ -112,8 +112,8 @@ static double read_amount(const char *text)
 
 static void be_quick(struct bench_options *options)
 {
-	read_sizes(options, "100,200");
-	options->refreshes = 5;
+	read_sizes(options, "60,120");
+	options->refreshes = 3;
 	options->keys = 20;
 	options->starts = 3;
 	options->interval = 0.2;
@@ -204,8 +204,8 @@ static void run_case(struct bench *bench, const struct shape *shape)
 {
 	int64_t began = when_monotonic();
 	unsigned waiting = shape_play(shape, bench->load);
-	fprintf(stderr, "%s, %u sessions: %u wait after %.1f s\n", shape->name, load_count(bench->load), waiting,
-		(double)(when_monotonic() - began) / 1e6);
+	fprintf(stderr, "%s (%s), %u sessions: %u wait after %.1f s\n", shape->name, shape->title,
+		load_count(bench->load), waiting, (double)(when_monotonic() - began) / 1e6);
 	measure_refreshes(bench, shape, waiting);
 	measure_peers(bench, shape);
 	if (strcmp(shape->name, "forest") == 0 && is_end(&bench->options, load_count(bench->load)))

@@ -1,9 +1,12 @@
 #include "bench/meter.h"
 
 #include "bench/fail.h"
+#include "pglocktop/when.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +61,25 @@ static uint64_t read_switches(FILE *file)
 double meter_cpu(pid_t pid)
 {
 	return (double)sum_of_threads(pid, "schedstat", read_schedstat) / 1e6;
+}
+
+/* /proc/PID/stat: the pid, the name in parentheses, the state. */
+static bool is_asleep(pid_t pid)
+{
+	char path[64], line[256];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "re");
+	const char *end = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+	if (file)
+		fclose(file);
+	return !end || end[2] == 'S';
+}
+
+void meter_until_asleep(pid_t pid)
+{
+	int64_t deadline = when_monotonic() + WHEN_SECOND;
+	while (!is_asleep(pid) && when_monotonic() < deadline)
+		poll(NULL, 0, 1);
 }
 
 uint64_t meter_switches(pid_t pid)

@@ -13,6 +13,9 @@
 /* Of all its threads that live, milliseconds. */
 double meter_cpu(pid_t pid);
 
+/* Until it waits for something, a second at most. Who has just answered has a little left to do. */
+void meter_until_asleep(pid_t pid);
+
 /* How often its threads went to wait for something, or had to make way. */
 uint64_t meter_switches(pid_t pid);
 

@@ -1,5 +1,5 @@
 /*
- * results.h - what was measured, by jam, number of sessions and metric; the tables, JSON and comparison made of it.
+ * results.h - what was measured, by jam, number of sessions and metric.
  */
 #ifndef TESTS_BENCH_RESULTS_H
 #define TESTS_BENCH_RESULTS_H
@@ -91,15 +91,13 @@ const struct figure *results_find(const struct results *results, const char *sha
 /* The mean; 0: not measured. */
 double results_mean(const struct results *results, const char *shape, unsigned sessions, enum metric metric);
 
-/* The cheaper of (activity + lock scan) and (activity + asking about each waiter), ms of the server's CPU; 0: neither.
- */
+/* The cheaper of activity + locks and activity + asking about each waiter, ms of the server's CPU; 0: neither. */
 double results_cheaper(const struct results *results, const char *shape, unsigned sessions);
 
 /* The exponent by which a metric's medians grow with the sessions. False: fewer than two. */
 bool results_growth(const struct results *results, const char *shape, enum metric metric, double *exponent);
 
-/* One figure of each jam and number of sessions, in the order of their coming; `next` is NULL at first. False: no more.
- */
+/* One figure of each jam and number of sessions, as they came; `next` is NULL at first. False: no more. */
 bool results_next_case(const struct results *results, const struct figure **next);
 
 #endif

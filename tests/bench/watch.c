@@ -31,7 +31,7 @@ void watch_start(struct watch *watch, const struct pgserver *server, const struc
 						 pgserver_user(server) };
 	char state[128], config[128];
 	unsigned count = 7;
-	*watch = (struct watch){ .relayed = !options->direct, .screen = malloc(KEPT + 1) };
+	*watch = (struct watch){ .screen = malloc(KEPT + 1) };
 	ensure(watch->screen);
 	watch->screen[0] = '\0';
 	relay_open(&watch->relay, pgserver_socket(server));

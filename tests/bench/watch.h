@@ -10,7 +10,6 @@
 
 struct watch {
 	struct relay relay;
-	bool relayed;
 	struct vt_session session;
 	pid_t backend; /* its session on the server; 0: not looked for */
 	uint64_t tty_bytes; /* written to the terminal since the start */

@@ -99,6 +99,7 @@ struct wire_cost wire_run(PGconn *conn, const char *sql)
 	send_query(PQsocket(conn), sql);
 	struct wire_cost cost = { .bytes = drain(PQsocket(conn), &reader) };
 	cost.wall = (double)(when_monotonic() - began) / 1000;
+	meter_until_asleep(PQbackendPID(conn));
 	cost.server = meter_cpu(PQbackendPID(conn)) - cpu;
 	cost.failed = reader.failed;
 	return cost;

@@ -8,10 +8,11 @@
 #include "storm.h"
 
 #include "pg/listener.h"
+#include "server_private.h"
 
 #include <stdlib.h>
 
-enum { COMPARISONS = 5000, SESSIONS = 200, REPORTS = 5 };
+enum { COMPARISONS = 5000, SESSIONS = 200, REPORTS = 5, FRAMES_FOR_A_WATCH = 4 };
 
 #define MILLISECOND INT64_C(1000)
 
@@ -32,21 +33,38 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static struct listener listen_to(struct matrix *matrix)
 {
 	struct server_options options = listener_options(matrix->stage->server);
+	struct server_limits limits = server_limits_default;
 	struct err err;
 	options.interval = WHEN_SECOND / 10;
-	return listener_of(source_server_new(&options, &err));
+	limits.watch_below = 1000; /* whatever it costs */
+	return listener_of(server_new_with(&options, &limits, &err));
+}
+
+static bool is_watched(const struct frame *frame, const void *left)
+{
+	unsigned *frames = (unsigned *)(uintptr_t)left;
+	return frame->snapshot->locks_age > 0 || --*frames == 0;
+}
+
+/* Asked for, then the locks are read; or by itself, then the source watches as soon as two readings are alike. */
+static const struct frame *read_live(struct listener *live, bool by_itself)
+{
+	unsigned frames = FRAMES_FOR_A_WATCH;
+	return by_itself ? listener_await_frame(live, is_watched, &frames) : listener_refresh(live);
 }
 
 /* Both readings, each between two of the oracle. The document is of all edges, or of 32 each and in less time. */
-static void look(struct matrix *matrix, struct listener *live, bool all_edges, struct comparison *by_once,
-		 struct comparison *by_live)
+static void look(struct matrix *matrix, struct listener *live, uint64_t round, struct comparison *by_once,
+		 struct comparison *by_live, uint64_t *watches)
 {
 	struct oracle first, second, third;
 	struct edges said, frame;
 	oracle_read(matrix->stage->admin, &first);
-	matrix_read_document(matrix, NULL, all_edges, &said);
+	matrix_read_document(matrix, NULL, round % 2 == 0, &said);
 	oracle_read(matrix->stage->admin, &second);
-	edges_of_frame(listener_refresh(live), &frame);
+	const struct frame *shown = read_live(live, round % 3 != 0);
+	*watches += shown->snapshot->locks_age > 0;
+	edges_of_frame(shown, &frame);
 	oracle_read(matrix->stage->admin, &third);
 	compare_readings(&first, &said, &second, by_once);
 	compare_readings(&second, &frame, &third, by_live);
@@ -63,7 +81,7 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 	struct listener listener = listen_to(matrix);
 	struct storm storm;
 	uint64_t seed = setting("STORM_SEED", (uint64_t)when_wall_clock());
-	uint64_t wanted = setting("STORM_COMPARISONS", COMPARISONS), rounds = 0;
+	uint64_t wanted = setting("STORM_COMPARISONS", COMPARISONS), rounds = 0, watches = 0;
 	char what[64];
 	storm_start(&storm, matrix, seed, (unsigned)setting("STORM_SESSIONS", SESSIONS), deadlock_timeout);
 	storm.random.parallel = setting("STORM_PARALLEL", 1) > 0;
@@ -71,7 +89,7 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 		uint64_t wrong = once.mismatches + live.mismatches;
 		storm_issue(&storm);
 		storm_settle(&storm, (storm_below(&storm.random, 2) ? 4 : 30) * MILLISECOND, 200 * MILLISECOND);
-		look(matrix, &listener, rounds % 2 == 0, &once, &live);
+		look(matrix, &listener, rounds, &once, &live, &watches);
 		rounds++;
 		if (once.mismatches + live.mismatches > wrong)
 			printf("round %llu\nby the document:\n%s\nby the live source:\n%s\n",
@@ -79,8 +97,8 @@ static void run_storm(struct matrix *matrix, const char *deadlock_timeout)
 		strbuf_reset(&once.report);
 		strbuf_reset(&live.report);
 	}
-	print_message("STORM_SEED=%llu: %llu rounds, %llu statements\n", (unsigned long long)seed,
-		      (unsigned long long)rounds, (unsigned long long)storm.statements);
+	print_message("STORM_SEED=%llu: %llu rounds, %llu statements, %llu watches\n", (unsigned long long)seed,
+		      (unsigned long long)rounds, (unsigned long long)storm.statements, (unsigned long long)watches);
 	snprintf(what, sizeof what, "storm %s", deadlock_timeout);
 	matrix_report(what, matrix->version, 0, &once);
 	snprintf(what, sizeof what, "storm %s, live", deadlock_timeout);

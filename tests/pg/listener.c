@@ -153,6 +153,21 @@ struct frame *listener_refresh_until(struct listener *listener, frame_condition 
 	}
 }
 
+struct frame *listener_await_frame(struct listener *listener, frame_condition holds, const void *argument)
+{
+	int64_t asked = when_monotonic(), deadline = asked + PATIENCE;
+	for (;;) {
+		unsigned frames = listener->frames;
+		hear_or_fail(listener, deadline, "frame that is as it should be");
+		if (listener->frames != frames &&
+		    listener->frame->received_at - listener->frame->snapshot->cost.round_trip >= asked &&
+		    holds(listener->frame, argument))
+			return listener->frame;
+		if (when_monotonic() > deadline)
+			fail_msg("no frame was as it should be");
+	}
+}
+
 const struct session *listener_session(const struct listener *listener, PGconn *conn)
 {
 	const struct snapshot *snapshot = listener->frame->snapshot;
@@ -169,7 +184,9 @@ void listener_command(struct listener *listener, enum source_command_kind kind)
 
 void listener_select(struct listener *listener, PGconn *conn)
 {
-	struct source_command command = { .kind = COMMAND_SELECTED, .selected.pid = PQbackendPID(conn) };
+	struct source_command command = { .kind = COMMAND_SELECTED,
+					  .selected.pid = PQbackendPID(conn),
+					  .all_locks = true };
 	listener->source->ops->send(listener->source, &command);
 }
 

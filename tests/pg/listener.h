@@ -39,6 +39,9 @@ void listener_await_signal(struct listener *listener, enum signal_outcome outcom
 typedef bool (*frame_condition)(const struct frame *frame, const void *argument);
 struct frame *listener_refresh_until(struct listener *listener, frame_condition holds, const void *argument);
 
+/* Waits for a frame of those that come by themselves, read after this call, for which the condition holds. */
+struct frame *listener_await_frame(struct listener *listener, frame_condition holds, const void *argument);
+
 /* The session of this connection's backend in the last frame; must be there. */
 const struct session *listener_session(const struct listener *listener, PGconn *conn);
 

@@ -133,7 +133,7 @@ static void asks_for_the_order_of_a_queue(void **state)
 	pgserver_send(reader, "select * from orders");
 	pgserver_wait_blocked(observer, reader);
 	struct frame *frame = listener_refresh_until(&listener, order_is_certain, reader);
-	assert_int_equal(frame->snapshot->answer_count, 1);
+	assert_true(frame->snapshot->answer_count > 0);
 	assert_int_equal(frame->graph->waiting_sessions, 2);
 	PQfinish(alter);
 	PQfinish(holder);

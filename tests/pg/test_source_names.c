@@ -64,6 +64,7 @@ static bool is_named(const struct frame *frame, const void *argument)
 static void expect_name(struct listener *listener, PGconn *holder, const char *name)
 {
 	struct naming naming = { listener, holder, name };
+	listener_select(listener, holder); /* nobody wants its locks: they are read of whom one looks at */
 	listener_refresh_until(listener, is_named, &naming);
 }
 
@@ -73,6 +74,7 @@ static void expect_oid(struct listener *listener, PGconn *holder, const char *da
 	char name[64];
 	struct naming naming = { listener, holder, name };
 	snprintf(name, sizeof name, "%s%s", database, oid);
+	listener_select(listener, holder);
 	listener_refresh(listener);
 	if (!is_named(listener->frame, &naming))
 		fail_msg("not named \"%s\"", name);
@@ -98,6 +100,7 @@ static struct holding hold_in(const char *database, const char *create, const ch
 		pgserver_run(holding.holder, create);
 	hold(holding.holder, table);
 	holding.listener = listener_new(server, NULL, "guard");
+	listener_select(&holding.listener, holding.holder);
 	listener_refresh(&holding.listener);
 	return holding;
 }

@@ -110,6 +110,7 @@ static void those_who_wait_no_more_are_freed(void **state)
 	assert_int_equal(freed.count, 6);
 	assert_int_equal(freed_count(&freed, first.frame), 0);
 	assert_int_equal(freed_count(&freed, second.frame), 2);
+	assert_int_equal(freed_count_ended(&freed), 1);
 	freed_release(&freed);
 	freed_init(&freed, second.frame, (struct identity){ 8008, 0 });
 	assert_int_equal(freed.count, 0);

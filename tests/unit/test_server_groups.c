@@ -47,7 +47,7 @@ static void read_server(struct reading *reading, bool worker_listed, const char 
 /* A reading with the worker, in this transaction; then one without. Returns the leader known then, 0: none. */
 static int32_t recalled_leader(const char *before, const char *now)
 {
-	struct server_groups groups = { NULL, 0, 0 };
+	struct server_groups groups = { .members = NULL };
 	struct reading first, second;
 	read_server(&first, true, before);
 	groups_recall(&groups, first.snapshot);
@@ -88,7 +88,7 @@ static void the_end_of_a_transaction_is_no_transaction(void **state)
 static void a_leader_that_has_gone_leads_nobody(void **state)
 {
 	(void)state;
-	struct server_groups groups = { NULL, 0, 0 };
+	struct server_groups groups = { .members = NULL };
 	struct reading first, second;
 	read_server(&first, true, "7/12");
 	groups_remember(&groups, first.snapshot);
