@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const settings[] = { "log_statement=all", "deadlock_timeout=3s", NULL };
+static const char *const settings[] = { "log_statement=all", "deadlock_timeout=6s", NULL };
 
 static int open_stage(void **state)
 {
