@@ -94,10 +94,27 @@ test-matrix: ## the wait-for graph against pg_blocking_pids() on VERSIONS of Pos
 	tests/install-dependencies.sh matrix
 	BUILD='$(BUILD)' tests/matrix/matrix.sh $(VERSIONS)
 
-bench: $(BUILD)/tests/bench/analysis ## how long it takes from lock rows to lines on screen
+bench: ## what it costs the server and you, beside what others cost: BENCH="--quick", or --help for what there is
+	tests/install-dependencies.sh demo
+	$(MAKE) -j"$$(nproc)" BUILD='$(BUILD)' $(BUILD)/pglocktop $(BUILD)/bench
+	$(BUILD)/bench --program $(BUILD)/pglocktop $(BENCH)
+
+bench-pgbench: ## what pgbench loses by pglocktop, beside a bare query
+	$(MAKE) BUILD='$(BUILD)' bench BENCH='--pgbench 15 --sessions 1001 $(BENCH)'
+
+bench_sources := $(filter-out tests/bench/micro%.c,$(wildcard tests/bench/*.c))
+bench_objects := $(bench_sources:%.c=$(BUILD)/%.o) $(BUILD)/tests/pg/pgserver.o $(BUILD)/tests/pty/vt_session.o
+
+$(BUILD)/bench: $(bench_objects) $(BUILD)/house.a
+	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+
+bench-micro: $(BUILD)/tests/bench/micro ## how long each step takes from lock rows to lines on screen
 	$<
 
-$(BUILD)/tests/bench/analysis: $(BUILD)/tests/bench/analysis.o $(core_objects)
+bench-instructions: $(BUILD)/tests/bench/micro ## how many instructions each takes, against tests/bench/instructions.baseline
+	CC='$(CC)' CFLAGS='$(CFLAGS)' tests/bench/instructions.sh $<
+
+$(BUILD)/tests/bench/micro: $(addprefix $(BUILD)/tests/bench/,micro.o micro_steps.o micro_rows.o) $(BUILD)/house.a
 	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
 
 unit: $(filter $(BUILD)/tests/unit/%,$(test_programs)) ## the unit tests alone
@@ -155,7 +172,7 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test test-matrix unit bench test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
+.PHONY: all check test test-matrix unit bench bench-pgbench bench-micro bench-instructions test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
 	lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -42,8 +42,12 @@ void aftermath_add_still_there(enum signal_verb verb, const struct aftermath *se
 
 void aftermath_add_stopped(const struct aftermath *session, struct strbuf *out)
 {
-	if (is(session->state, "idle in transaction (aborted)"))
-		strbuf_add_string(out, "its transaction is aborted, its locks are gone");
+	bool aborted = is(session->state, "idle in transaction (aborted)");
+	/* An aborted transaction has lost its xid; where only what came after a savepoint is aborted it has not. */
+	if (aborted && session->backend_xid != 0)
+		strbuf_add_string(out, "a savepoint was open, what was locked before it is still locked: K terminates");
+	else if (aborted)
+		strbuf_add_string(out, "its transaction is aborted, its locks are gone unless a savepoint was open");
 	else if (is(session->state, "idle in transaction"))
 		strbuf_add_string(out, "its transaction is still open and keeps its locks: K terminates");
 	else if (is(session->state, "active"))

@@ -1,21 +1,19 @@
 #include "pglocktop/audit.h"
 
 #include "audit_file.h"
+#include "audit_syslog.h"
 #include "json_value.h"
+#include "thread.h"
 
 #include "pglocktop/operator.h"
 #include "pglocktop/when.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 struct audit_job {
@@ -34,6 +32,7 @@ struct audit {
 	struct audit_job *asked, *answered; /* in order; the first one asked for may be under way */
 	uint64_t tickets;
 	bool stop;
+	bool ended; /* the thread was waited for */
 	int fd; /* an epoll of these two */
 	int answer_fd; /* eventfd: an answer waits */
 	int timer_fd; /* a request is late */
@@ -41,7 +40,7 @@ struct audit {
 	/* The thread's own. */
 	struct audit_file file;
 	char *path;
-	bool syslog;
+	struct audit_syslog *syslog; /* NULL: not asked for */
 	struct strbuf head; /* what every line begins with */
 };
 
@@ -62,24 +61,37 @@ static void make_head(struct audit *audit)
 	strbuf_add_char(&audit->head, ',');
 }
 
-/* So many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
-static void append(struct audit *audit, struct audit_job *jobs, uint32_t count)
+static bool has_file(const struct audit *audit, struct err *err)
+{
+	return audit->path || err_set(err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
+}
+
+/* Some that follow each other in the list. What comes after the last one is the other thread's to change. */
+struct batch {
+	struct audit_job *first, *last;
+};
+
+static struct audit_job *next_of(const struct batch *batch, const struct audit_job *job)
+{
+	return job == batch->last ? NULL : job->next;
+}
+
+/* Many requests by one write and one fsync: signals to many sessions are not to wait for as many of them. */
+static void append(struct audit *audit, const struct batch *batch)
 {
 	struct strbuf lines = STRBUF_INIT;
 	struct err err;
-	struct audit_job *job = jobs;
-	for (uint32_t i = 0; i < count; i++, job = job->next) {
+	for (const struct audit_job *job = batch->first; job; job = next_of(batch, job)) {
 		size_t start = lines.length;
 		strbuf_add(&lines, audit->head.text, audit->head.length);
 		strbuf_add_string(&lines, job->members);
 		strbuf_add_char(&lines, '}');
 		if (audit->syslog)
-			syslog(LOG_NOTICE, "%s", lines.text + start);
+			audit_syslog_add(audit->syslog, lines.text + start);
 		strbuf_add_char(&lines, '\n');
 	}
-	bool done = audit_file_append(&audit->file, lines.text, lines.length, &err);
-	job = jobs;
-	for (uint32_t i = 0; i < count; i++, job = job->next) {
+	bool done = has_file(audit, &err) && audit_file_append(&audit->file, lines.text, lines.length, &err);
+	for (struct audit_job *job = batch->first; job; job = next_of(batch, job)) {
 		job->answer.done = done;
 		if (!done)
 			job->answer.err = err;
@@ -96,15 +108,15 @@ static void read_tail(struct audit *audit, struct audit_job *job)
 	strbuf_release(&text);
 }
 
-static void do_jobs(struct audit *audit, struct audit_job *job, uint32_t count)
+static void do_jobs(struct audit *audit, const struct batch *batch)
 {
-	if (!audit->path)
-		err_set(&job->answer.err, "neither XDG_STATE_HOME nor HOME is set: name a file with --log");
-	else if (job->answer.kind == AUDIT_APPENDED)
-		append(audit, job, count);
+	struct audit_job *job = batch->first;
+	struct err *err = &job->answer.err;
+	if (job->answer.kind == AUDIT_APPENDED)
+		append(audit, batch);
 	else if (job->answer.kind == AUDIT_PROBED)
-		job->answer.done = audit_file_probe(&audit->file, &job->answer.err);
-	else
+		job->answer.done = has_file(audit, err) && audit_file_probe(&audit->file, err);
+	else if (has_file(audit, err))
 		read_tail(audit, job);
 }
 
@@ -139,37 +151,36 @@ static void finish_job(struct audit *audit, struct audit_job *job)
 }
 
 /* The lines that wait are written together; anything else is done by itself. */
-static uint32_t count_together(const struct audit *audit)
+static struct batch take_together(const struct audit *audit)
 {
-	uint32_t count = 0;
-	for (const struct audit_job *job = audit->asked; job && job->answer.kind == AUDIT_APPENDED; job = job->next)
-		count++;
-	return count > 0 && audit->path ? count : 1;
+	struct batch batch = { audit->asked, audit->asked };
+	if (audit->asked->answer.kind == AUDIT_APPENDED)
+		while (batch.last->next && batch.last->next->answer.kind == AUDIT_APPENDED)
+			batch.last = batch.last->next;
+	return batch;
 }
 
 static void *run(void *argument)
 {
 	struct audit *audit = argument;
-	if (audit->syslog)
-		openlog("pglocktop", LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
 	make_head(audit);
 	pthread_mutex_lock(&audit->mutex);
 	for (;;) {
 		while (!audit->asked && !audit->stop)
 			pthread_cond_wait(&audit->wake, &audit->mutex);
-		struct audit_job *job = audit->asked;
-		if (!job)
+		if (!audit->asked)
 			break;
-		uint32_t count = count_together(audit);
+		struct batch batch = take_together(audit);
 		pthread_mutex_unlock(&audit->mutex);
-		do_jobs(audit, job, count);
+		do_jobs(audit, &batch);
 		pthread_mutex_lock(&audit->mutex);
-		for (uint32_t i = 0; i < count; i++)
-			finish_job(audit, audit->asked);
+		for (struct audit_job *job = batch.first, *next; job; job = next) {
+			next = next_of(&batch, job);
+			finish_job(audit, job);
+		}
 	}
 	pthread_mutex_unlock(&audit->mutex);
-	if (audit->syslog)
-		closelog();
+	audit_file_keep(&audit->file);
 	return NULL;
 }
 
@@ -309,17 +320,12 @@ static bool open_descriptors(struct audit *audit, struct err *err)
 	return err_set(err, "no descriptors for the audit log: %s", strerror(errno));
 }
 
-/* SIGXFSZ, too: a file that may not grow is an error of the write. */
-static bool start_thread(struct audit *audit, struct err *err)
+static bool start_threads(struct audit *audit, bool syslog, struct err *err)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	bool started = pthread_create(&audit->thread, NULL, run, audit) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (started)
-		pthread_setname_np(audit->thread, "audit");
-	return started || err_set(err, "could not start a thread for the audit log");
+	if (syslog && !(audit->syslog = audit_syslog_new(err)))
+		return false;
+	return thread_start(&audit->thread, "audit", run, audit) ||
+	       err_set(err, "could not start a thread for the audit log");
 }
 
 static void audit_free(struct audit *owned)
@@ -344,29 +350,36 @@ struct audit *audit_new(const struct audit_options *options, struct err *err)
 	struct audit *audit = malloc(sizeof *audit);
 	if (!audit)
 		err_die("out of memory (%zu bytes)", sizeof *audit);
-	*audit = (struct audit){ .path = make_path(options), .syslog = options->syslog, .head = STRBUF_INIT };
-	audit->file = (struct audit_file){ .path = audit->path, .make_directories = !options->path, .fd = -1 };
+	*audit = (struct audit){ .path = make_path(options), .head = STRBUF_INIT };
+	audit->file = (struct audit_file)AUDIT_FILE_INIT(audit->path);
+	audit->file.make_directories = !options->path;
 	pthread_mutex_init(&audit->mutex, NULL);
 	pthread_cond_init(&audit->wake, NULL);
-	if (open_descriptors(audit, err) && start_thread(audit, err))
+	if (open_descriptors(audit, err) && start_threads(audit, options->syslog, err))
 		return audit;
-	audit_free(audit);
+	if (!audit->syslog || audit_syslog_stop(audit->syslog, WHEN_SECOND))
+		audit_free(audit);
 	return NULL;
+}
+
+/* False: the thread hangs. */
+static bool end_thread(struct audit *audit, int64_t wait)
+{
+	pthread_mutex_lock(&audit->mutex);
+	audit->stop = true;
+	pthread_cond_signal(&audit->wake);
+	pthread_mutex_unlock(&audit->mutex);
+	audit->ended = audit->ended || thread_join(audit->thread, wait);
+	return audit->ended;
 }
 
 bool audit_stop(struct audit *owned, int64_t wait)
 {
-	struct timespec deadline;
-	pthread_mutex_lock(&owned->mutex);
-	owned->stop = true;
-	pthread_cond_signal(&owned->wake);
-	pthread_mutex_unlock(&owned->mutex);
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += wait / WHEN_SECOND;
-	deadline.tv_nsec += wait % WHEN_SECOND * 1000;
-	deadline.tv_sec += deadline.tv_nsec / 1000000000;
-	deadline.tv_nsec %= 1000000000;
-	if (pthread_timedjoin_np(owned->thread, NULL, &deadline) != 0)
+	int64_t end = when_monotonic() + wait;
+	if (!end_thread(owned, wait))
+		return false;
+	int64_t left = end - when_monotonic();
+	if (owned->syslog && !audit_syslog_stop(owned->syslog, left > 0 ? left : 0))
 		return false;
 	audit_free(owned);
 	return true;

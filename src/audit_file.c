@@ -1,5 +1,7 @@
 #include "audit_file.h"
 
+#include "pglocktop/when.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROUNDS = 5 /* a file that is moved away faster than it can be opened */, SET_ASIDE = 16 * 1024 };
+enum {
+	ROUNDS = 5, /* a file that is moved away faster than it can be opened */
+	SET_ASIDE = 16 * 1024,
+	RECENT_MOST = 1024 * 1024, /* bytes of lines that are remembered */
+	COMPARED = 512
+};
+
+#define RECENT (60 * WHEN_SECOND) /* longer than a copy of the file takes */
 
 static bool fail(const struct audit_file *file, struct err *err)
 {
@@ -21,6 +30,8 @@ void audit_file_close(struct audit_file *file)
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = -1;
+	file->owed = false;
+	strbuf_release(&file->recent);
 }
 
 /* Each directory above the file that is not there yet; that it cannot be made shows when the file is opened. */
@@ -83,6 +94,34 @@ static void unlock(struct audit_file *file)
 		flock(file->fd, LOCK_UN);
 }
 
+/* ---- what copytruncate cuts off ---- */
+
+/* Whether the last of the lines that are remembered is not where it was written. */
+static bool was_cut_off(const struct audit_file *file)
+{
+	char there[COMPARED];
+	size_t length = file->recent.length < COMPARED ? file->recent.length : COMPARED;
+	const char *written = file->recent.text + file->recent.length - length;
+	if (length == 0 || when_monotonic() - file->recent_at > RECENT)
+		return false;
+	return pread(file->fd, there, length, file->recent_end - (off_t)length) != (ssize_t)length ||
+	       memcmp(there, written, length) != 0;
+}
+
+/* It was moved away. What had been cut off before goes into its successor. */
+static void leave(struct audit_file *file)
+{
+	struct strbuf recent = file->recent;
+	bool owed = file->owed || was_cut_off(file);
+	file->recent = (struct strbuf)STRBUF_INIT;
+	audit_file_close(file);
+	file->owed = owed;
+	if (owed)
+		file->recent = recent;
+	else
+		strbuf_release(&recent);
+}
+
 /* Open, locked, and the one that the path names. */
 static bool take_file(struct audit_file *file, struct err *err)
 {
@@ -93,7 +132,7 @@ static bool take_file(struct audit_file *file, struct err *err)
 			return false;
 		if (is_in_place(file))
 			return true;
-		audit_file_close(file);
+		leave(file);
 	}
 	return err_set(err, "%s is moved away again and again", file->path);
 }
@@ -127,36 +166,74 @@ static bool write_whole(struct audit_file *file, const char *bytes, size_t lengt
 	return false;
 }
 
-static bool append_once(struct audit_file *file, const char *line, size_t length, struct err *err)
+/* The newest half is enough, from a line's beginning on. */
+static void forget_oldest(struct strbuf *recent)
+{
+	const char *half = recent->text + recent->length / 2, *end = memchr(half, '\n', recent->length / 2);
+	struct strbuf newest = STRBUF_INIT;
+	if (end)
+		strbuf_add_string(&newest, end + 1);
+	strbuf_release(recent);
+	*recent = newest;
+}
+
+static void remember(struct audit_file *file, const char *lines, size_t length)
+{
+	int64_t now = when_monotonic();
+	if (now - file->recent_at > RECENT)
+		strbuf_reset(&file->recent);
+	strbuf_add(&file->recent, lines, length);
+	while (file->recent.length > RECENT_MOST)
+		forget_oldest(&file->recent);
+	file->recent_at = now;
+	file->recent_end = lseek(file->fd, 0, SEEK_CUR); /* the end of what was written, wherever that was */
+}
+
+/* ---- appending ---- */
+
+static bool append_once(struct audit_file *file, const char *lines, size_t length, struct err *err)
 {
 	off_t size = 0;
 	bool torn = false;
 	if (!find_end(file, &size, &torn, err))
 		return false;
-	if (!torn)
-		return write_whole(file, line, length, size, err);
-	struct strbuf mended = STRBUF_INIT;
-	strbuf_add_char(&mended, '\n');
-	strbuf_add(&mended, line, length);
-	bool written = write_whole(file, mended.text, mended.length, size, err);
-	strbuf_release(&mended);
+	struct strbuf bytes = STRBUF_INIT;
+	if (torn)
+		strbuf_add_char(&bytes, '\n');
+	if (file->owed || was_cut_off(file))
+		strbuf_add(&bytes, file->recent.text, file->recent.length);
+	strbuf_add(&bytes, lines, length);
+	bool written = write_whole(file, bytes.text, bytes.length, size, err);
+	if (written)
+		remember(file, lines, length);
+	file->owed = file->owed && !written;
+	strbuf_release(&bytes);
 	return written;
 }
 
+/* The lock is for the write alone: whoever hangs on the way to the disk keeps nobody else from it. */
 bool audit_file_append(struct audit_file *file, const char *lines, size_t length, struct err *err)
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		if (!take_file(file, err))
 			return false;
-		bool written = append_once(file, lines, length, err) && (fsync(file->fd) == 0 || fail(file, err));
-		bool in_place = is_in_place(file);
+		bool written = append_once(file, lines, length, err);
 		unlock(file);
+		written = written && (fsync(file->fd) == 0 || fail(file, err));
+		bool in_place = is_in_place(file);
 		file->doubtful = !written;
 		if (!written || in_place)
 			return written;
-		audit_file_close(file);
+		leave(file);
 	}
 	return err_set(err, "%s is moved away again and again", file->path);
+}
+
+void audit_file_keep(struct audit_file *file)
+{
+	struct err unheard;
+	if ((file->owed || was_cut_off(file)) && !audit_file_append(file, "", 0, &unheard))
+		audit_file_close(file);
 }
 
 static bool try_out(struct audit_file *file, off_t size, struct err *err)

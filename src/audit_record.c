@@ -3,13 +3,9 @@
 #include "json_value.h"
 
 #include "pglocktop/signaller.h"
+#include "pglocktop/verb.h"
 #include "pglocktop/version.h"
 #include "pglocktop/whatif.h"
-
-static const char *verb_name(enum signal_verb verb)
-{
-	return verb == SIGNAL_CANCEL ? "cancel" : "terminate";
-}
 
 static json_t *new_event(const char *name, const char *id, const struct signal_request *request)
 {
@@ -18,7 +14,7 @@ static json_t *new_event(const char *name, const char *id, const struct signal_r
 	put(event, "event", json_string(name));
 	put(event, "id", text_value(id));
 	put(event, "time", time_value(when_wall_clock()));
-	put(event, "verb", json_string(verb_name(request->verb)));
+	put(event, "verb", json_string(signal_verbs[request->verb].name));
 	return event;
 }
 
@@ -150,6 +146,7 @@ static void put_result(json_t *value, const struct signal_news *news)
 	put(value, "waiting_after", number_value(news->waiting_after >= 0, news->waiting_after));
 	put(value, "waiters", number_value(news->waiters >= 0, news->waiters));
 	put(value, "freed", number_value(news->waiters >= 0, news->freed));
+	put(value, "ended", number_value(news->waiters >= 0, news->ended));
 	put(value, "late", json_boolean(news->late));
 	put(value, "text", text_value(news->text));
 	put(value, "sqlstate", text_value(news->sqlstate));
@@ -161,15 +158,25 @@ void signal_add_result(struct strbuf *out, const struct signal_news *news)
 	json_t *value = json_object();
 	put(value, "id", identity_value(news->request.target));
 	put(value, "pid", json_integer(news->request.target.pid));
-	put(value, "verb", json_string(verb_name(news->request.verb)));
+	put(value, "verb", json_string(signal_verbs[news->request.verb].name));
 	put_result(value, news);
 	json_value_write(value, out);
 }
 
-void audit_record_outcome(const char *id, const struct signal_news *news, struct strbuf *out)
+static json_t *freed_value(const struct freed *freed)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < freed->count && json_array_size(list) < AUDIT_RECORD_NAMED; i++)
+		if (freed->waiters[i].freed)
+			json_array_append_new(list, identity_value(freed->waiters[i].id));
+	return list;
+}
+
+void audit_record_outcome(const char *id, const struct signal_news *news, const struct freed *freed, struct strbuf *out)
 {
 	json_t *event = new_event(news->outcome == SIGNAL_SENT ? "sent" : "outcome", id, &news->request);
 	put(event, "target", identity_value(news->request.target));
 	put_result(event, news);
+	put(event, "freed_sessions", freed && news->waiters >= 0 ? freed_value(freed) : json_null());
 	write_members(event, out);
 }

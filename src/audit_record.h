@@ -6,6 +6,8 @@
 #ifndef PGLOCKTOP_AUDIT_RECORD_H
 #define PGLOCKTOP_AUDIT_RECORD_H
 
+#include "freed.h"
+
 #include "pglocktop/frame.h"
 #include "pglocktop/source.h"
 #include "pglocktop/strbuf.h"
@@ -14,7 +16,14 @@
 void audit_record_intent(const char *id, const struct signal_request *request, const struct frame *frame,
 			 struct strbuf *out);
 
-/* SIGNAL_SENT makes the event "sent", all else "outcome". */
-void audit_record_outcome(const char *id, const struct signal_news *news, struct strbuf *out);
+/* So many of those who were freed are named, the others counted. */
+#define AUDIT_RECORD_NAMED 100
+
+/*
+ * SIGNAL_SENT makes the event "sent", all else "outcome". `freed` is who waited for the target; NULL: not known. That
+ * `news` went out unlogged is in the line: an intent of the same id has come to the disk late, if at all.
+ */
+void audit_record_outcome(const char *id, const struct signal_news *news, const struct freed *freed,
+			  struct strbuf *out);
 
 #endif

@@ -102,14 +102,70 @@ static bool is_applications(const struct check_holder *holder, const struct use 
 	return holder->login && !holder->superuser && use->sessions >= APPLICATION_SESSIONS;
 }
 
-static void add_revoke(const struct check_holder *holder, struct strbuf *out)
-{
-	strbuf_printf(out, "REVOKE %s FROM %s;", holder->through, holder->quoted);
-}
-
 static bool lacks_reserved(const struct check_report *report, const struct frame *frame)
 {
-	return report->has_reserved_role && !report->uses_reserved && !frame->snapshot->role.superuser;
+	const struct role_info *role = &frame->snapshot->role;
+	return report->has_reserved_role && !report->uses_reserved && !role->superuser && role->quoted;
+}
+
+/* ---- what is to be done, in SQL ---- */
+
+static void add_reserved(const struct check_report *report, const struct role_info *role, struct strbuf *out)
+{
+	bool with_inherit = !role->inherits;
+	for (size_t i = 0; i < report->membership_count; i++)
+		with_inherit |= strcmp(report->memberships[i].role, "pg_use_reserved_connections") == 0;
+	strbuf_printf(out, "GRANT pg_use_reserved_connections TO %s%s;", role->quoted,
+		      with_inherit ? " WITH INHERIT TRUE" : "");
+}
+
+static void add_revoke(const struct check_holder *holder, struct strbuf *out)
+{
+	strbuf_printf(out, "REVOKE %s FROM %s%s%s%s;", holder->through, holder->quoted,
+		      *holder->grantor ? " GRANTED BY " : "", holder->grantor, holder->granted_on ? " CASCADE" : "");
+}
+
+/* Called with each statement and, where there is one, a remark. */
+typedef void (*statement_taker)(void *context, const char *statement, const char *remark);
+
+static void each_grant(const struct check_report *report, const struct frame *frame, statement_taker take,
+		       void *context)
+{
+	const struct snapshot *snapshot = frame->snapshot;
+	struct strbuf text = STRBUF_INIT;
+	for (unsigned i = 0; privilege_statement(snapshot, i, &text); i++) {
+		take(context, text.text, i == 0 ? "never for an application's role" : "");
+		strbuf_reset(&text);
+	}
+	if (lacks_reserved(report, frame)) {
+		add_reserved(report, &snapshot->role, &text);
+		take(context, text.text,
+		     report->reserved == 0 ? "and reserved_connections above 0 in postgresql.conf" : "");
+	}
+	strbuf_release(&text);
+}
+
+static void each_revoke(const struct check_report *report, const struct frame *frame, statement_taker take,
+			void *context)
+{
+	struct strbuf text = STRBUF_INIT;
+	for (size_t i = 0; i < report->holder_count; i++) {
+		const struct check_holder *holder = &report->holders[i];
+		struct use use = use_of(frame->snapshot, holder->oid);
+		if (!is_applications(holder, &use))
+			continue;
+		add_revoke(holder, &text);
+		take(context, text.text, holder->granted_on ? "and from those to whom it was granted on" : "");
+		strbuf_reset(&text);
+	}
+	strbuf_release(&text);
+}
+
+static void each_statement(const struct check_report *report, const struct frame *frame, statement_taker take,
+			   void *context)
+{
+	each_grant(report, frame, take, context);
+	each_revoke(report, frame, take, context);
 }
 
 /* ---- in words ---- */
@@ -194,8 +250,13 @@ static void tell_holder(const struct check_holder *holder, const struct snapshot
 	struct strbuf *line = &teller->line;
 	strbuf_printf(line, "  %s: %s, %s%s%s%s%s", holder->role, holder->login ? "login" : "no login",
 		      holder->direct ? "directly" : "through ", holder->direct ? "" : holder->through,
-		      holder->superuser ? ", superuser" : "", holder->inherited ? "" : ", only by SET ROLE",
+		      holder->superuser ? ", superuser" : "",
+		      holder->inherited ? ""
+		      : holder->sets	? ", only by SET ROLE"
+					: ", without its privileges",
 		      holder->admin ? ", may grant it on" : "");
+	if (*holder->grantor)
+		strbuf_printf(line, ", granted by %s", holder->grantor);
 	if (is_applications(holder, &use)) {
 		strbuf_printf(line, "; %u sessions", (unsigned)use.sessions);
 		for (uint32_t i = 0; i < use.named; i++)
@@ -214,38 +275,35 @@ static void tell_holders(const struct check_report *report, const struct snapsho
 		tell_text(teller, "  nobody");
 }
 
-static bool tell_grants(const struct check_report *report, const struct frame *frame, struct teller *teller)
+struct to_do {
+	struct teller *teller;
+	bool any;
+};
+
+static void tell_statement(void *context, const char *statement, const char *remark)
 {
-	const struct snapshot *snapshot = frame->snapshot;
-	bool lacks = privilege_lacks(&snapshot->role), slots = lacks_reserved(report, frame) && snapshot->role.quoted;
-	if (lacks) {
-		strbuf_add_string(&teller->line, "  ");
-		privilege_advise(snapshot, &teller->line);
-		tell(teller);
-	}
-	if (slots) {
-		strbuf_printf(&teller->line, "  GRANT pg_use_reserved_connections TO %s;%s", snapshot->role.quoted,
-			      report->reserved == 0 ? " with reserved_connections set above 0" : "");
-		tell(teller);
-	}
-	return lacks || slots;
+	struct to_do *to_do = context;
+	to_do->any = true;
+	strbuf_printf(&to_do->teller->line, "  %s%s%s", statement, *remark ? " -- " : "", remark);
+	tell(to_do->teller);
 }
 
 static void tell_advice(const struct check_report *report, const struct frame *frame, struct teller *teller)
 {
+	struct to_do to_do = { teller, false };
+	struct strbuf none = STRBUF_INIT;
+	bool lacks = privilege_lacks(&frame->snapshot->role);
 	tell_text(teller, "to be done");
-	bool any = tell_grants(report, frame, teller);
-	for (size_t i = 0; i < report->holder_count; i++) {
-		struct use use = use_of(frame->snapshot, report->holders[i].oid);
-		if (!is_applications(&report->holders[i], &use))
-			continue;
-		any = true;
-		strbuf_add_string(&teller->line, "  ");
-		add_revoke(&report->holders[i], &teller->line);
+	/* What cannot be advised to this role is no statement. */
+	if (lacks && !privilege_statement(frame->snapshot, 0, &none)) {
+		strbuf_add_string(&teller->line, "  -- ");
+		privilege_advise(frame->snapshot, &teller->line);
 		tell(teller);
 	}
-	if (!any)
-		tell_text(teller, "  nothing");
+	strbuf_release(&none);
+	each_statement(report, frame, tell_statement, &to_do);
+	if (!to_do.any && !lacks)
+		tell_text(teller, "  -- nothing");
 }
 
 void check_tell(const struct check_report *report, const struct frame *frame,
@@ -305,7 +363,9 @@ static json_t *holder_value(const struct check_holder *holder, const struct snap
 	put(value, "direct", json_boolean(holder->direct));
 	put(value, "login", json_boolean(holder->login));
 	put(value, "superuser", json_boolean(holder->superuser));
+	put(value, "granted_by", text_value(*holder->grantor ? holder->grantor : NULL));
 	put(value, "inherited", json_boolean(holder->inherited));
+	put(value, "set_role", json_boolean(holder->sets));
 	put(value, "admin", json_boolean(holder->admin));
 	put(value, "application_sessions", json_integer(use.sessions));
 	put(value, "likely_application", json_boolean(applications));
@@ -327,15 +387,20 @@ static json_t *slots_value(const struct check_report *report, const struct frame
 	return value;
 }
 
+static void append_statement(void *context, const char *statement, const char *remark)
+{
+	(void)remark;
+	json_array_append_new(context, text_value(statement));
+}
+
 void check_add_json(const struct check_report *report, const struct frame *frame, struct strbuf *out)
 {
 	const struct snapshot *snapshot = frame->snapshot;
 	json_t *value = json_object(), *holders = json_array();
-	struct strbuf advice = STRBUF_INIT;
+	json_t *statements = json_array();
 	for (size_t i = 0; i < report->holder_count; i++)
 		json_array_append_new(holders, holder_value(&report->holders[i], snapshot));
-	if (privilege_lacks(&snapshot->role))
-		privilege_advise(snapshot, &advice);
+	each_statement(report, frame, append_statement, statements);
 	put(value, "format", json_string("pglocktop-check"));
 	put(value, "version", json_integer(1));
 	put(value, "role", text_value(snapshot->role.name));
@@ -347,8 +412,7 @@ void check_add_json(const struct check_report *report, const struct frame *frame
 	put(value, "may_not_signal", reasons_value(snapshot));
 	put(value, "slots", slots_value(report, frame));
 	put(value, "holders", holders);
-	put(value, "grant", text_value(advice.text));
+	put(value, "statements", statements);
 	json_value_write(value, out);
 	strbuf_add_char(out, '\n');
-	strbuf_release(&advice);
 }

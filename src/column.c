@@ -1,4 +1,6 @@
 #include "column_lock.h"
+#include "column_row.h"
+#include "column_state.h"
 
 #include "pglocktop/object.h"
 #include "pglocktop/progress.h"
@@ -9,59 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
-
-static const struct column_value value_none = { .known = false, .hidden = false, .number = WHEN_NONE };
-static const struct column_value value_hidden = { .known = false, .hidden = true, .number = WHEN_NONE };
-
-static struct column_value value_number(int64_t number)
-{
-	return (struct column_value){ .known = true, .number = number };
-}
-
-static struct column_value value_age(int64_t age)
-{
-	return age == WHEN_NONE ? value_none : value_number(age);
-}
-
-static struct column_value value_text(const char *bytes, struct strbuf *text)
-{
-	if (!bytes || !*bytes)
-		return value_none;
-	strbuf_add_string(text, bytes);
-	return value_number(WHEN_NONE);
-}
-
-/* NULL: a prepared transaction or a cycle. */
-static const struct session *row_session(const struct column_row *row)
-{
-	return row->session == SNAPSHOT_NO_INDEX ? NULL : &row->frame->snapshot->sessions[row->session];
-}
-
-static const struct prepared *row_prepared(const struct column_row *row)
-{
-	return row->prepared == SNAPSHOT_NO_INDEX ? NULL : &row->frame->snapshot->prepared[row->prepared];
-}
-
-static const struct graph_node *row_node(const struct column_row *row)
-{
-	return row->node == GRAPH_NONE ? NULL : &row->frame->graph->nodes[row->node];
-}
-
-static bool session_hidden(const struct session *session)
-{
-	return session->listed && session->state == SESSION_HIDDEN;
-}
-
-/* What the server shows only to those who may see the session's activity. */
-static struct column_value value_missing(const struct session *session)
-{
-	return session_hidden(session) ? value_hidden : value_none;
-}
-
-static int64_t row_age(const struct column_row *row, int64_t start)
-{
-	return when_age(row->frame->snapshot->taken_at, start);
-}
 
 /* By the end of the session: a cancel frees the same, or nothing. The members of a deadlock need nobody's help. */
 static struct whatif_forecast row_forecast(const struct column_row *row)
@@ -129,131 +78,13 @@ static struct column_value get_session(const struct column_row *row, bool ascii,
 		const char *label = session_label(session);
 		strbuf_printf(text, "%" PRId32 "%s%s", session->id.pid, label ? " " : "", label ? label : "");
 	} else if (prepared) {
-		strbuf_printf(text, "2pc %s", prepared->gid ? prepared->gid : "?");
+		strbuf_printf(text, "2pc %s", prepared->gid);
 	} else if (row->node != GRAPH_NONE) {
-		strbuf_add_string(text, "2pc ?"); /* it ended while the snapshot was taken */
+		object_add_node(row->frame->graph, row->node, text);
 	} else {
 		return value_none;
 	}
 	return value_number(WHEN_NONE);
-}
-
-/* What COLUMN_STATE says. */
-struct state {
-	const char *word; /* NULL: none */
-	bool hidden;
-	int64_t age; /* WHEN_NONE */
-	bool at_most; /* the age is an upper bound */
-};
-
-static struct state state_of_wait(const struct column_row *row, uint32_t index)
-{
-	const struct graph_wait *wait = &row->frame->graph->waits[index];
-	const struct session *session = &row->frame->snapshot->sessions[wait->session];
-	if (wait->since != WHEN_NONE)
-		return (struct state){ .word = "waits", .age = row_age(row, wait->since) };
-	return (struct state){ .word = "waits",
-			       .hidden = session_hidden(session),
-			       .age = row_age(row, session->query_start),
-			       .at_most = true };
-}
-
-/* The row's own wait; a leader's is its group's. False: it does not wait. */
-static bool state_waiting(const struct column_row *row, struct state *state)
-{
-	const struct graph_node *node = row_node(row);
-	if (!node || node->wait_count == 0)
-		return false;
-	if (row->session == node->session) {
-		*state = (struct state){ .word = "waits", .age = node->waiting, .at_most = !node->waiting_exact };
-		state->hidden = row_session(row) && session_hidden(row_session(row));
-		return true;
-	}
-	for (uint32_t i = 0; i < node->wait_count; i++) {
-		uint32_t wait = row->frame->graph->node_waits[node->first_wait + i];
-		if (row->frame->graph->waits[wait].session == row->session) {
-			*state = state_of_wait(row, wait);
-			return true;
-		}
-	}
-	return false;
-}
-
-static int64_t session_query_age(const struct column_row *row, const struct session *session)
-{
-	int64_t start = session->query_start != WHEN_NONE ? session->query_start : session->state_change;
-	return row_age(row, start);
-}
-
-static struct state state_of_session(const struct column_row *row, const struct session *session)
-{
-	int64_t change = row_age(row, session->state_change);
-	switch (session->state) {
-	case SESSION_HIDDEN:
-		return (struct state){ .hidden = session->listed, .age = WHEN_NONE };
-	case SESSION_NO_STATE:
-		return (struct state){ .word = session->wait_event, .age = WHEN_NONE };
-	case SESSION_ACTIVE:
-		return (struct state){ .word = "active", .age = session_query_age(row, session) };
-	case SESSION_IDLE:
-		return (struct state){ .word = "idle", .age = change };
-	case SESSION_IDLE_IN_TRANSACTION:
-		return (struct state){ .word = "idle in txn", .age = change };
-	case SESSION_IDLE_IN_TRANSACTION_ABORTED:
-		return (struct state){ .word = "aborted txn", .age = change };
-	case SESSION_FASTPATH:
-		return (struct state){ .word = "function call", .age = change };
-	case SESSION_DISABLED:
-		return (struct state){ .word = "not tracked", .age = WHEN_NONE };
-	case SESSION_STARTING:
-		return (struct state){ .word = "starting", .age = row_age(row, session->id.backend_start) };
-	case SESSION_OTHER:
-		return (struct state){ .word = session->state_text, .age = change };
-	}
-	err_die("session state %d is not in enum session_state", (int)session->state);
-}
-
-static struct state state_of_row(const struct column_row *row)
-{
-	struct state state = { .age = WHEN_NONE };
-	const struct session *session = row_session(row);
-	const struct prepared *prepared = row_prepared(row);
-	if (prepared)
-		return (struct state){ .word = "prepared", .age = row_age(row, prepared->prepared_at) };
-	if (!session)
-		return (struct state){ .word = row->node == GRAPH_NONE ? NULL : "prepared", .age = WHEN_NONE };
-	if (state_waiting(row, &state) || !session->listed)
-		return state;
-	return state_of_session(row, session);
-}
-
-static struct column_value get_state(const struct column_row *row, bool ascii, struct strbuf *text)
-{
-	(void)ascii;
-	struct state state = state_of_row(row);
-	if (!state.word || !*state.word)
-		return state.hidden ? value_hidden : value_none;
-	strbuf_add_string(text, state.word);
-	return value_number(state.age);
-}
-
-static void format_state(const struct column_row *row, bool ascii, struct strbuf *out)
-{
-	struct state state = state_of_row(row);
-	char age[WHEN_TEXT_SIZE];
-	if (!state.word || !*state.word) {
-		strbuf_add_string(out, state.hidden ? "?" : "-");
-		return;
-	}
-	strbuf_add_string(out, state.word);
-	if (state.age == WHEN_NONE && state.hidden)
-		strbuf_add_string(out, " ?");
-	if (state.age == WHEN_NONE)
-		return;
-	strbuf_add_char(out, ' ');
-	if (state.at_most)
-		strbuf_add_string(out, ascii ? "<=" : "≤");
-	strbuf_add_string(out, when_format_age(state.age, age));
 }
 
 /* What a maintenance command says of itself is no part of the value: sorted by it rows would move with each block. */
@@ -440,7 +271,7 @@ const struct column columns[COLUMN_COUNT] = {
 	[COLUMN_SESSION] = { COLUMN_SESSION, "session", "SESSION", NULL, "pid and application, else user",
 			     COLUMN_TEXT, .width = 20, .get = get_session },
 	[COLUMN_STATE] = { COLUMN_STATE, "state", "STATE", NULL, "what it does, and for how long",
-			   COLUMN_AGE, .descending = true, .width = 18, .get = get_state, .format = format_state },
+			   COLUMN_AGE, .descending = true, .width = 18, .get = column_state_get, .format = column_state_format },
 	[COLUMN_OBJECT] = { COLUMN_OBJECT, "object", "HOLDS ● / WAITS FOR →", "HOLDS * / WAITS FOR >",
 			    "what it holds or waits for, and how many further blockers it has",
 			    COLUMN_TEXT, .width = 30, .get = get_object, .format = format_object },

@@ -1,12 +1,12 @@
 #include "column_lock.h"
 
+#include "column_row.h"
+
 #include "pglocktop/object.h"
+#include "pglocktop/ordinal.h"
 #include "pglocktop/progress.h"
 
 #include <inttypes.h>
-
-static const struct column_value value_none = { .known = false, .number = WHEN_NONE };
-static const struct column_value value_text = { .known = true, .number = WHEN_NONE };
 
 static const struct graph_lock *row_lock(const struct column_row *row)
 {
@@ -34,24 +34,6 @@ struct column_value column_lock_waiters(const struct column_row *row, bool ascii
 	return (struct column_value){ .known = true, .number = row_lock(row)->wait_count };
 }
 
-static void add_node(const struct graph *graph, uint32_t node, struct strbuf *text)
-{
-	const struct graph_node *of = &graph->nodes[node];
-	if (of->session != SNAPSHOT_NO_INDEX)
-		strbuf_printf(text, "%" PRId32, graph->snapshot->sessions[of->session].id.pid);
-	else if (of->prepared != SNAPSHOT_NO_INDEX)
-		strbuf_printf(text, "2pc %s", graph->snapshot->prepared[of->prepared].gid);
-	else
-		strbuf_add_string(text, "2pc ?");
-}
-
-static const char *ordinal_ending(uint32_t number)
-{
-	if (number / 10 % 10 == 1)
-		return "th";
-	return number % 10 == 1 ? "st" : number % 10 == 2 ? "nd" : number % 10 == 3 ? "rd" : "th";
-}
-
 /* Where no two in the queue conflict, all get it at once: a place would say something that is not so. */
 static void add_place(const struct column_row *row, const struct graph_lock *lock, struct strbuf *text)
 {
@@ -76,10 +58,10 @@ struct column_value column_lock_lock(const struct column_row *row, bool ascii, s
 		strbuf_printf(text, "%" PRId32 " ", graph->snapshot->sessions[wait->session].id.pid);
 		add_place(row, lock, text);
 	} else {
-		add_node(graph, row->item->node, text);
+		object_add_node(graph, row->item->node, text);
 		strbuf_add_string(text, " holds");
 	}
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 struct column_value column_lock_mode(const struct column_row *row, bool ascii, struct strbuf *text)
@@ -92,7 +74,7 @@ struct column_value column_lock_mode(const struct column_row *row, bool ascii, s
 		object_add_modes(row->frame->graph->procs[row->item->holder].held, text);
 	else
 		return value_none;
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 struct column_value column_lock_waited(const struct column_row *row, bool ascii, struct strbuf *text)
@@ -118,7 +100,7 @@ void column_lock_format_waited(const struct column_row *row, bool ascii, struct 
 static void add_who(const struct graph *graph, const struct graph_wait *wait, uint32_t count, struct strbuf *text)
 {
 	if (count == 1)
-		add_node(graph, wait->principal, text);
+		object_add_node(graph, wait->principal, text);
 	else
 		strbuf_printf(text, "%" PRIu32, count);
 }
@@ -180,7 +162,7 @@ struct column_value column_lock_why(const struct column_row *row, bool ascii, st
 	if (!lock)
 		return value_none;
 	if (row_is_object(row))
-		return add_row(graph, lock, text) ? value_text : value_none;
+		return add_row(graph, lock, text) ? value_number(WHEN_NONE) : value_none;
 	if (wait) {
 		add_conflicts(graph, wait, text);
 		add_leader(graph, wait, text);
@@ -188,7 +170,7 @@ struct column_value column_lock_why(const struct column_row *row, bool ascii, st
 		column_format(&columns[COLUMN_STATE], row, ascii, text);
 		add_progress(row, text);
 	}
-	return value_text;
+	return value_number(WHEN_NONE);
 }
 
 void column_lock_format_why(const struct column_row *row, bool ascii, struct strbuf *out)

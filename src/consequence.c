@@ -110,6 +110,12 @@ static bool waits_remotely(const struct remark *about)
 	       (waits_in(about->session, "Extension") && contains(about->session->query_with_literals, "dblink"));
 }
 
+/* 13 to 16 have one event for all that extensions wait for; foreign tables are among it, and in no query's text. */
+static bool waits_in_extension(const struct remark *about)
+{
+	return waits_in(about->session, "Extension") && !waits_remotely(about);
+}
+
 static bool builds_concurrently(const struct remark *about)
 {
 	const char *query = about->session->query_with_literals;
@@ -159,6 +165,8 @@ static const struct {
 	  "No signal ends dblink's wait.", false, NULL },
 	{ waits_remotely, "It waits for a session on another server, which may go on.", "The remote session may go on.",
 	  false, NULL },
+	{ waits_in_extension, "It waits in an extension: if for a session on another server, that may go on.",
+	  "A remote session may go on.", false, NULL },
 	{ builds_concurrently, "It leaves an invalid index behind, which must be dropped.",
 	  "Leaves an invalid index to drop.", false, "leaves an invalid index" },
 	{ is_backup, "A backup is being taken by it: that fails and must be begun again.", "The running backup fails.",

@@ -3,6 +3,7 @@
 #include "filter_parse.h"
 
 #include "pglocktop/err.h"
+#include "pglocktop/heap.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -36,7 +37,7 @@ struct filter_term {
 struct filter {
 	char *text;
 	struct filter_term *terms;
-	size_t count;
+	size_t count, capacity;
 	pcre2_match_context *context;
 	pcre2_match_data *data;
 	pcre2_jit_stack *stack;
@@ -139,10 +140,7 @@ static bool add_term(struct filter *filter, const struct filter_part *part, stru
 		return false;
 	bool compiled = pcre2_jit_compile(term.code, PCRE2_JIT_COMPLETE) == 0;
 	term.limit = compiled ? LIMIT_JIT : LIMIT_INTERPRETER;
-	struct filter_term *terms = realloc(filter->terms, (filter->count + 1) * sizeof *terms);
-	if (!terms)
-		err_die("out of memory");
-	filter->terms = terms;
+	filter->terms = heap_grow(filter->terms, &filter->capacity, filter->count + 1, sizeof term);
 	filter->terms[filter->count++] = term;
 	return true;
 }

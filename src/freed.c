@@ -16,8 +16,11 @@ static bool take_waiter(const struct graph *graph, uint32_t index, struct freed_
 		return false;
 	const struct session *session = &graph->snapshot->sessions[node->session];
 	const struct locktag *tag = graph->locks[graph->waits[node->principal_wait].lock].tag;
-	*waiter = (struct freed_waiter){ session->id, session->query_start, locktag_hash(tag), is_in_steps(tag->kind),
-					 tag->kind == LOCKTAG_TUPLE };
+	*waiter = (struct freed_waiter){ .id = session->id,
+					 .query_start = session->query_start,
+					 .lock = locktag_hash(tag),
+					 .in_steps = is_in_steps(tag->kind),
+					 .moves_up = tag->kind == LOCKTAG_TUPLE };
 	return true;
 }
 
@@ -63,10 +66,22 @@ static bool waits_no_more(const struct freed_waiter *waiter, const struct frame 
 	return now.lock != waiter->lock && !waiter->in_steps;
 }
 
-uint32_t freed_count(const struct freed *freed, const struct frame *frame)
+uint32_t freed_count(struct freed *freed, const struct frame *frame)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < freed->count; i++) {
+		struct freed_waiter *waiter = &freed->waiters[i];
+		waiter->ended = snapshot_find(frame->snapshot, waiter->id) == SNAPSHOT_NO_INDEX;
+		waiter->freed = waits_no_more(waiter, frame);
+		count += waiter->freed;
+	}
+	return count;
+}
+
+uint32_t freed_count_ended(const struct freed *freed)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < freed->count; i++)
-		count += waits_no_more(&freed->waiters[i], frame);
+		count += freed->waiters[i].ended;
 	return count;
 }

@@ -1,5 +1,6 @@
 #include "pglocktop/ghost.h"
 
+#include "pglocktop/heap.h"
 #include "pglocktop/mask.h"
 
 #include <stdlib.h>
@@ -7,12 +8,7 @@
 
 struct ghost *ghosts_add(struct ghosts *ghosts, enum ghost_kind kind, struct row_key key, uint32_t line)
 {
-	if (ghosts->count == ghosts->capacity) {
-		ghosts->capacity = ghosts->capacity ? ghosts->capacity * 2 : 16;
-		ghosts->list = realloc(ghosts->list, ghosts->capacity * sizeof *ghosts->list);
-		if (!ghosts->list)
-			err_die("out of memory");
-	}
+	ghosts->list = heap_grow(ghosts->list, &ghosts->capacity, ghosts->count + 1, sizeof *ghosts->list);
 	struct ghost *ghost = &ghosts->list[ghosts->count++];
 	*ghost = (struct ghost){ .kind = kind, .key = key, .line = line, .number = ghosts->added++ };
 	return ghost;

@@ -1,5 +1,7 @@
 #include "graph_build.h"
 
+#include "pids.h"
+
 #include "pglocktop/recovery.h"
 
 #include <string.h>
@@ -77,20 +79,14 @@ static uint32_t find_named(const struct sorting *sorting, int32_t pid, uint32_t 
 {
 	const struct graph *graph = sorting->build->graph;
 	const int32_t *pids = sorting->answers->pids;
-	uint32_t low = 0, high = graph->snapshot->session_count;
-	if (*next < high && pids[*next] == pid)
+	uint32_t count = graph->snapshot->session_count;
+	if (*next < count && pids[*next] == pid)
 		return graph->session_node[(*next)++];
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (pids[middle] < pid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == graph->snapshot->session_count || pids[low] != pid)
+	uint32_t session = pids_find(pids, count, pid);
+	if (session == PIDS_NONE)
 		return GRAPH_NONE;
-	*next = low + 1;
-	return graph->session_node[low];
+	*next = session + 1;
+	return graph->session_node[session];
 }
 
 /* Marks the nodes that an answer names; returns whether it names all that hold against the wait for sure. */

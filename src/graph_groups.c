@@ -1,5 +1,7 @@
 #include "graph_build.h"
 
+#include "pids.h"
+
 #include <string.h>
 
 /*
@@ -25,15 +27,7 @@ struct finding {
 
 static bool names(const struct queue_answer *answer, int32_t pid)
 {
-	uint32_t low = 0, high = answer->blocker_count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (answer->blockers[middle] < pid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < answer->blocker_count && answer->blockers[low] == pid;
+	return pids_find(answer->blockers, answer->blocker_count, pid) != PIDS_NONE;
 }
 
 static const struct queue_answer *answer_about(const struct finding *finding, uint32_t session)

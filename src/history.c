@@ -11,7 +11,9 @@ static const struct identity nobody = { 0, WHEN_NONE };
 
 void history_init(struct history *history)
 {
-	*history = (struct history){ .server_time = WHEN_NONE, .clock = WHEN_NONE, .lost_at = WHEN_NONE };
+	*history = (struct history){
+		.server_time = WHEN_NONE, .clock = WHEN_NONE, .lost_at = WHEN_NONE, .last_block = { .ended = WHEN_NONE }
+	};
 }
 
 void history_release(struct history *history)
@@ -103,6 +105,7 @@ void history_note_frame(struct history *history, const struct frame *old, const 
 	note_back(history, frame);
 	if (old && !same) {
 		history->block_count = 0;
+		history->last_block.ended = WHEN_NONE;
 		history->deadlock_event = 0;
 		note_server(history, frame);
 	}

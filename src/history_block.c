@@ -185,12 +185,24 @@ static struct history_block *collect(const struct history *history, const struct
 	return blocks;
 }
 
+static void remember_last(struct history_last *last, const struct history_block *block, int64_t now)
+{
+	if (last->ended == now && last->most >= block->most)
+		return;
+	*last = (struct history_last){ .began = block->began, .ended = now, .most = block->most };
+	snprintf(last->label, sizeof last->label, "%s", block->label);
+}
+
 static void end_others(struct history *history, const struct frame *frame, const struct history_block *blocks,
 		       uint32_t count)
 {
-	for (uint32_t i = 0; i < history->block_count; i++)
-		if (count == 0 || !bsearch(&history->blocks[i], blocks, count, sizeof *blocks, compare_blocks))
-			tell_end(history, frame, &history->blocks[i]);
+	for (uint32_t i = 0; i < history->block_count; i++) {
+		const struct history_block *block = &history->blocks[i];
+		if (count > 0 && bsearch(block, blocks, count, sizeof *blocks, compare_blocks))
+			continue;
+		tell_end(history, frame, block);
+		remember_last(&history->last_block, block, frame->snapshot->taken_at);
+	}
 }
 
 void history_note_blocks(struct history *history, const struct frame *frame)

@@ -263,6 +263,17 @@ static void add_wait(const struct graph *graph, uint32_t index, struct strbuf *o
 		strbuf_printf(out, " +%" PRIu32, node->blocker_count - 1);
 }
 
+void object_add_node(const struct graph *graph, uint32_t index, struct strbuf *out)
+{
+	const struct graph_node *node = &graph->nodes[index];
+	if (node->session != SNAPSHOT_NO_INDEX)
+		strbuf_printf(out, "%" PRId32, graph->snapshot->sessions[node->session].id.pid);
+	else if (node->prepared != SNAPSHOT_NO_INDEX)
+		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[node->prepared].gid);
+	else
+		strbuf_add_string(out, "2pc ?"); /* it ended while the snapshot was taken */
+}
+
 void object_describe_node(const struct graph *graph, uint32_t index, bool ascii, struct strbuf *out)
 {
 	const struct graph_node *node = &graph->nodes[index];

@@ -1,13 +1,10 @@
 #include "pglocktop/outcome.h"
 
+#include "pglocktop/verb.h"
+
 bool outcome_is_bad(enum signal_outcome outcome)
 {
 	return outcome != SIGNAL_SENT && outcome != SIGNAL_GONE && outcome != SIGNAL_STOPPED;
-}
-
-static const char *verb_word(enum signal_verb verb)
-{
-	return verb == SIGNAL_CANCEL ? "CANCEL" : "TERM";
 }
 
 /* Who waits no more, of those who waited for the target; then the totals, which others change, too. */
@@ -16,6 +13,8 @@ static void add_freed(const struct signal_news *news, bool ascii, struct strbuf 
 	if (news->waiters > 0)
 		strbuf_printf(out, "; freed %d of %d waiter%s", (int)news->freed, (int)news->waiters,
 			      news->waiters == 1 ? "" : "s");
+	if (news->waiters > 0 && news->ended > 0)
+		strbuf_printf(out, " (%d ended)", (int)news->ended);
 	if (news->waiting_before >= 0 && news->waiting_after >= 0)
 		strbuf_printf(out, "; waiting %d %s %d", (int)news->waiting_before, ascii ? "->" : "→",
 			      (int)news->waiting_after);
@@ -35,7 +34,7 @@ static void add_text(const struct signal_news *news, const char *before, struct 
 /* It has ended, or its query has. */
 static void add_end(const struct signal_news *news, bool ascii, struct strbuf *out)
 {
-	const char *verb = verb_word(news->request.verb);
+	const char *verb = signal_verbs[news->request.verb].brief;
 	bool gone = news->outcome == SIGNAL_GONE;
 	int pid = news->request.target.pid, milliseconds = 0;
 	if (news->elapsed != WHEN_NONE)
@@ -63,7 +62,7 @@ static void add_still_there(const struct signal_news *news, bool ascii, struct s
 
 void outcome_add(const struct signal_news *news, bool ascii, struct strbuf *out)
 {
-	const char *verb = verb_word(news->request.verb);
+	const char *verb = signal_verbs[news->request.verb].brief;
 	int pid = news->request.target.pid;
 	switch (news->outcome) {
 	case SIGNAL_SENT:

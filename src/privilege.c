@@ -85,9 +85,14 @@ enum session_may privilege_decide(const struct privilege_facts *facts, const str
 
 /* ---- words ---- */
 
+static bool is_applications(const struct role_info *role)
+{
+	return role->others >= APPLICATION_SESSIONS;
+}
+
 static void add_grantee(const struct role_info *role, struct strbuf *out)
 {
-	if (role->others >= APPLICATION_SESSIONS || !role->quoted)
+	if (is_applications(role) || !role->quoted)
 		strbuf_add_string(out, "a DBA's own role");
 	else
 		strbuf_add_string(out, role->quoted);
@@ -96,31 +101,43 @@ static void add_grantee(const struct role_info *role, struct strbuf *out)
 /* What would be granted: some of these. */
 enum { GRANT_MONITOR = 1, GRANT_SIGNAL = 2 };
 
-static void add_grant(const struct role_info *role, unsigned grants, bool inherit, struct strbuf *out)
-{
-	strbuf_printf(out, "GRANT %s%s%s TO ", grants & GRANT_MONITOR ? "pg_monitor" : "",
-		      grants == (GRANT_MONITOR | GRANT_SIGNAL) ? ", " : "",
-		      grants & GRANT_SIGNAL ? "pg_signal_backend" : "");
-	add_grantee(role, out);
-	strbuf_add_string(out, inherit ? " WITH INHERIT TRUE" : "");
-}
-
 /* A member of the role may still lack its privileges: then it is not the membership that is missing. */
-static void add_mend(const struct snapshot *snapshot, unsigned lacks, struct strbuf *out)
+struct mend {
+	unsigned grants;
+	bool with_inherit; /* of the grants, 16+ */
+	bool alter; /* the role's own attribute, before 16 */
+};
+
+static struct mend find_mend(const struct snapshot *snapshot, unsigned lacks)
 {
 	const struct role_info *role = &snapshot->role;
 	int version = snapshot->server.version_num;
 	unsigned member = (role->member_sees ? GRANT_MONITOR : 0) | (role->member_signals ? GRANT_SIGNAL : 0);
-	if (version >= INHERIT_PER_GRANT_SINCE) {
-		add_grant(role, lacks, !role->inherits || (lacks & member), out);
-		return;
-	}
-	bool to_inherit =
-		!role->inherits && ((lacks & GRANT_SIGNAL) || version >= READ_BY_PRIVILEGES_SINCE) && role->quoted;
-	if (!to_inherit || (lacks & ~member))
-		add_grant(role, to_inherit ? lacks & ~member : lacks, false, out);
-	if (to_inherit)
-		strbuf_printf(out, "%sALTER ROLE %s INHERIT", lacks & ~member ? " and " : "", role->quoted);
+	if (version >= INHERIT_PER_GRANT_SINCE)
+		return (struct mend){ lacks, !role->inherits || (lacks & member), false };
+	bool by_privileges = (lacks & GRANT_SIGNAL) || version >= READ_BY_PRIVILEGES_SINCE;
+	if (role->inherits || !by_privileges || !role->quoted)
+		return (struct mend){ lacks, false, false };
+	return (struct mend){ lacks & ~member, false, true };
+}
+
+static void add_grant(const struct role_info *role, const struct mend *mend, struct strbuf *out)
+{
+	unsigned grants = mend->grants;
+	strbuf_printf(out, "GRANT %s%s%s TO ", grants & GRANT_MONITOR ? "pg_monitor" : "",
+		      grants == (GRANT_MONITOR | GRANT_SIGNAL) ? ", " : "",
+		      grants & GRANT_SIGNAL ? "pg_signal_backend" : "");
+	add_grantee(role, out);
+	strbuf_add_string(out, mend->with_inherit ? " WITH INHERIT TRUE" : "");
+}
+
+static void add_mend(const struct snapshot *snapshot, unsigned lacks, struct strbuf *out)
+{
+	struct mend mend = find_mend(snapshot, lacks);
+	if (mend.grants)
+		add_grant(&snapshot->role, &mend, out);
+	if (mend.alter)
+		strbuf_printf(out, "%sALTER ROLE %s INHERIT", mend.grants ? " and " : "", snapshot->role.quoted);
 }
 
 static unsigned lacking(const struct role_info *role)
@@ -133,11 +150,27 @@ bool privilege_lacks(const struct role_info *role)
 	return role->known && lacking(role) != 0;
 }
 
+bool privilege_statement(const struct snapshot *snapshot, unsigned index, struct strbuf *out)
+{
+	const struct role_info *role = &snapshot->role;
+	struct mend mend = find_mend(snapshot, lacking(role));
+	if (!privilege_lacks(role) || is_applications(role) || !role->quoted)
+		return false;
+	if (mend.grants && index-- == 0)
+		add_grant(role, &mend, out);
+	else if (mend.alter && index == 0)
+		strbuf_printf(out, "ALTER ROLE %s INHERIT", role->quoted);
+	else
+		return false;
+	strbuf_add_char(out, ';');
+	return true;
+}
+
 void privilege_advise(const struct snapshot *snapshot, struct strbuf *out)
 {
 	const struct role_info *role = &snapshot->role;
 	add_mend(snapshot, lacking(role), out);
-	if (role->others >= APPLICATION_SESSIONS)
+	if (is_applications(role))
 		strbuf_printf(out, "; not to %s: %u other sessions use it, as an application does",
 			      role->quoted ? role->quoted : "this one", (unsigned)role->others);
 	else

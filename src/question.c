@@ -71,7 +71,7 @@ bool question_open(struct question *question, enum signal_verb verb, const struc
 	const struct session *target = &frame->snapshot->sessions[session];
 	if (!question_allowed(verb, frame, session, err))
 		return false;
-	question->of_tags = false;
+	question->of_tags = question->of_mask = false;
 	question->target_count = 0;
 	add_target(question, target, QUESTION_MEANT);
 	open_with_targets(question, verb, frame, wanted, now);
@@ -110,9 +110,20 @@ bool question_open_tagged(struct question *question, enum signal_verb verb, cons
 			       : err_set(err, "nobody is tagged any more");
 	}
 	question->of_tags = true;
+	question->of_mask = false;
 	open_with_targets(question, verb, frame, wanted, now);
 	want_count(question);
 	return true;
+}
+
+void question_open_mask(struct question *question)
+{
+	question->stage = QUESTION_OPEN;
+	question->of_mask = true;
+	question->of_tags = question->unlogged = question->piled = false;
+	question->target_count = question->asked = 0;
+	snprintf(question->answer, sizeof question->answer, "y");
+	prompt_open(&question->entry, PROMPT_UNMASK, "");
 }
 
 uint32_t question_count_meant(const struct question *question)
@@ -137,7 +148,7 @@ static void ask_anew(struct question *question)
 void question_want(struct question *question, const char *answer, bool unlogged)
 {
 	bool more = unlogged > question->unlogged || (*answer && !question->answer[0]);
-	if (!question_is_open(question) || !more)
+	if (!question_is_open(question) || question->of_mask || !more)
 		return;
 	if (!question->of_tags)
 		snprintf(question->answer, sizeof question->answer, "%s", answer);
@@ -201,7 +212,7 @@ static enum question_reply take_answer(struct question *question, const struct i
 
 static bool asks_for_reason(const struct question *question, const struct input *input)
 {
-	return input->key == 'r' && !input->more && question->entry.length == 0;
+	return input->key == 'r' && !input->more && question->entry.length == 0 && !question->of_mask;
 }
 
 static bool is_answer(const struct question *question, uint32_t key)
@@ -270,7 +281,7 @@ bool question_check(struct question *question, const struct frame *frame, struct
 	bool wanted = question->stage == QUESTION_WANTED;
 	struct err why = { .text = "" };
 	uint32_t meant = 0;
-	if (!question_is_open(question) || (wanted && frame->received_at < question->wanted_at))
+	if (!question_is_open(question) || question->of_mask || (wanted && frame->received_at < question->wanted_at))
 		return true;
 	if (question->server_epoch != frame->server_epoch) {
 		question_close(question);
@@ -301,6 +312,11 @@ void question_close(struct question *question)
 bool question_is_open(const struct question *question)
 {
 	return question->stage != QUESTION_CLOSED;
+}
+
+bool question_is_shown(const struct question *question)
+{
+	return question->stage > QUESTION_WANTED && !question->of_mask;
 }
 
 struct signal_request question_request(const struct question *question, uint32_t target, const struct frame *frame,

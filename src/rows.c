@@ -1,7 +1,8 @@
 #include "rows.h"
 
+#include "pids.h"
+
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -318,23 +319,6 @@ bool rows_parse_progress(const struct row_field fields[static PROGRESS_COLUMN_CO
 
 /* ---- answers of pg_blocking_pids() ---- */
 
-static int compare_pids(const void *left, const void *right)
-{
-	int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
-	return (a > b) - (a < b);
-}
-
-static uint32_t sort_distinct(int32_t *pids, uint32_t count)
-{
-	uint32_t kept = 0;
-	if (count > 1)
-		qsort(pids, count, sizeof *pids, compare_pids);
-	for (uint32_t i = 0; i < count; i++)
-		if (kept == 0 || pids[kept - 1] != pids[i])
-			pids[kept++] = pids[i];
-	return kept;
-}
-
 /*
  * array_send() in arrayfuncs.c: dimensions, flags, element type, then for each dimension its size and lower bound,
  * then for each element its length and bytes.
@@ -357,7 +341,7 @@ static bool take_pid_array(struct arena *arena, struct row_field field, struct q
 		pids[i] = (int32_t)read_big_endian(element + 4, 4);
 	}
 	answer->blockers = pids;
-	answer->blocker_count = sort_distinct(pids, (uint32_t)count);
+	answer->blocker_count = pids_sort_distinct(pids, (uint32_t)count);
 	return true;
 }
 

@@ -176,6 +176,24 @@ static bool session_matches(const struct state *state, const struct snapshot *sn
 	return state->minimum_age <= 0 || session_age(snapshot, &snapshot->sessions[index]) >= state->minimum_age;
 }
 
+static bool is_hidden_as_idle(const struct state *state, const struct session *session)
+{
+	return state->view == VIEW_SESSIONS && state->hide_idle && is_idle(session);
+}
+
+bool scene_leaves_out(const struct scene *scene, const struct state *state, uint32_t session)
+{
+	const struct snapshot *snapshot = scene->frame->snapshot;
+	uint32_t node = scene->frame->graph->session_node[session];
+	if (scene->matched && !scene->matched[session])
+		return true;
+	if (is_hidden_as_idle(state, &snapshot->sessions[session]))
+		return true;
+	if (scene->forest && node != GRAPH_NONE && scene->forest->node_item[node] != FOREST_NONE)
+		return !item_matches(scene, state, NULL, &scene->forest->items[scene->forest->node_item[node]]);
+	return !session_matches(state, snapshot, session, NULL);
+}
+
 /* Those who are shown behind the tree, but not behind the objects: writes their indices, returns how many they are. */
 static uint32_t scene_find_beside(const struct scene *scene, const struct state *state, const struct filter_run *filter,
 				  uint32_t *sessions)
@@ -287,8 +305,7 @@ static void scene_make_sessions(struct scene *scene, struct state *state, const 
 	struct strbuf text = STRBUF_INIT;
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < snapshot->session_count; i++) {
-		if ((state->hide_idle && is_idle(&snapshot->sessions[i])) ||
-		    !session_matches(state, snapshot, i, filter))
+		if (is_hidden_as_idle(state, &snapshot->sessions[i]) || !session_matches(state, snapshot, i, filter))
 			continue;
 		keys[count].session = i;
 		take_sort_key(scene, order, &text, &keys[count++]);

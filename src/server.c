@@ -1,11 +1,11 @@
 #include "server_private.h"
 
+#include "thread.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SHORTEST_INTERVAL (WHEN_SECOND / 10)
@@ -297,14 +297,9 @@ static bool source_stop(struct source *owned)
 {
 	struct server *server = (struct server *)owned;
 	struct server_command stop = { .kind = SERVER_STOP };
-	struct timespec deadline;
 	queues_send(&server->queues, &stop);
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_nsec += STOP_WAIT * 1000;
-	deadline.tv_sec += deadline.tv_nsec / 1000000000;
-	deadline.tv_nsec %= 1000000000;
 	/* Where it hangs inside libpq all of it is left to it: the process ends soon. */
-	if (pthread_timedjoin_np(server->thread, NULL, &deadline) != 0)
+	if (!thread_join(server->thread, STOP_WAIT))
 		return false;
 	server_free(server);
 	return true;
@@ -338,19 +333,6 @@ static void init(struct server *server, const struct server_limits *limits)
 	server->decoder = decoder_new();
 }
 
-/* Signals are the caller's thread's business. */
-static bool start_thread(struct server *server)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	bool started = pthread_create(&server->thread, NULL, run, server) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (started)
-		pthread_setname_np(server->thread, "sampler");
-	return started;
-}
-
 struct source *server_new_with(const struct server_options *options, const struct server_limits *limits,
 			       struct err *err)
 {
@@ -361,7 +343,7 @@ struct source *server_new_with(const struct server_options *options, const struc
 		err_die("out of memory (%zu bytes)", sizeof *server);
 	init(server, limits);
 	if (queues_init(&server->queues, err)) {
-		if (start_thread(server))
+		if (thread_start(&server->thread, "sampler", run, server))
 			return &server->source;
 		err_set(err, "could not start a thread");
 	}

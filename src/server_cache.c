@@ -1,5 +1,7 @@
 #include "server_private.h"
 
+#include "pglocktop/heap.h"
+
 #include <stdlib.h>
 
 enum { NAMES_KEPT = 50000 }; /* a server may make and drop tables all day */
@@ -41,14 +43,7 @@ void name_cache_release(struct name_cache *cache)
 
 void name_cache_add(struct name_cache *cache, const struct name_entry *entry)
 {
-	if (cache->count == cache->capacity) {
-		size_t capacity = cache->capacity ? cache->capacity * 2 : 64;
-		struct name_entry *moved = reallocarray(cache->entries, capacity, sizeof *moved);
-		if (!moved)
-			err_die("out of memory (%zu names)", capacity);
-		cache->entries = moved;
-		cache->capacity = capacity;
-	}
+	cache->entries = heap_grow(cache->entries, &cache->capacity, cache->count + 1, sizeof *cache->entries);
 	cache->entries[cache->count++] = *entry;
 }
 

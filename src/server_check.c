@@ -44,13 +44,16 @@ static bool handle_holder(void *context, const struct row_field *fields, struct 
 	struct check_report *report = checking->report;
 	struct check_holder holder = { .role = take_name(checking, fields[1]),
 				       .quoted = take_name(checking, fields[2]),
-				       .through = take_name(checking, fields[6]) };
+				       .through = take_name(checking, fields[6]),
+				       .grantor = take_name(checking, fields[10]) };
 	if (!rows_take_oid(fields[0], "role's oid", &holder.oid, err) ||
 	    !rows_take_bool(fields[3], "rolcanlogin", &holder.login, err) ||
 	    !rows_take_bool(fields[4], "rolsuper", &holder.superuser, err) ||
 	    !rows_take_bool(fields[5], "pg_has_role", &holder.inherited, err) ||
 	    !rows_take_bool(fields[7], "admin_option", &holder.admin, err) ||
-	    !rows_take_bool(fields[8], "direct", &holder.direct, err))
+	    !rows_take_bool(fields[8], "direct", &holder.direct, err) ||
+	    !rows_take_bool(fields[9], "pg_has_role", &holder.sets, err) ||
+	    !rows_take_bool(fields[11], "grantor", &holder.granted_on, err))
 		return false;
 	report->holders = arena_grow(&report->arena, report->holders, &report->holder_capacity,
 				     report->holder_count + 1, sizeof holder);

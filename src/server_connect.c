@@ -29,6 +29,7 @@ static void receive_notice(void *context, const PGresult *result)
 		return;
 	err_set(&server->notice, "%s", message);
 	snprintf(server->notice.sqlstate, sizeof server->notice.sqlstate, "%s", sqlstate ? sqlstate : "");
+	exchange_note_warning(server);
 }
 
 /* While a lost connection is tried again, the screen goes on saying that it is lost. */

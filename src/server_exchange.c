@@ -211,6 +211,17 @@ static void handle_skipped(struct exchange *exchange, struct exchange_item *item
 		item->err = item[-1].err;
 }
 
+/* It came amid the answer to a statement, and is about that one. */
+void exchange_note_warning(struct server *server)
+{
+	struct exchange *exchange = &server->exchange;
+	if (!exchange->in_flight || exchange->current >= exchange->count)
+		return;
+	struct exchange_item *item = &exchange->items[exchange->current];
+	if (!item->failed)
+		item->err = server->notice;
+}
+
 static void finish_item(struct server *server)
 {
 	struct exchange *exchange = &server->exchange;
@@ -307,9 +318,15 @@ static enum exchange_end lose(struct server *server, const char *why)
 	return EXCHANGE_LOST;
 }
 
+/* Since when a signal has waited for the server; behind other signals it has as long as those are answered. */
 static int64_t oldest_unsent(const struct server *server)
 {
-	return server->agenda.to_send ? server->agenda.to_send->received_at : INT64_MAX;
+	const struct exchange *exchange = &server->exchange;
+	const struct signal_job *job = server->agenda.to_send;
+	if (!job)
+		return INT64_MAX;
+	return exchange->guarded && exchange->last_byte_at > job->received_at ? exchange->last_byte_at
+									      : job->received_at;
 }
 
 /* A signal does not wait behind a slow statement: that one is cancelled. */

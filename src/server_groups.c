@@ -6,6 +6,8 @@
  */
 #include "server_private.h"
 
+#include "pglocktop/heap.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,14 +31,7 @@ static void add_member(struct server_groups *groups, const char *virtualtransact
 {
 	struct group_member member = { .leader = leader };
 	snprintf(member.virtualtransaction, sizeof member.virtualtransaction, "%s", virtualtransaction);
-	if (groups->count == groups->capacity) {
-		size_t capacity = groups->capacity ? groups->capacity * 2 : 64;
-		struct group_member *moved = reallocarray(groups->members, capacity, sizeof *moved);
-		if (!moved)
-			err_die("out of memory (%zu workers)", capacity);
-		groups->members = moved;
-		groups->capacity = capacity;
-	}
+	groups->members = heap_grow(groups->members, &groups->capacity, groups->count + 1, sizeof member);
 	groups->members[groups->count++] = member;
 }
 

@@ -3,9 +3,9 @@
  *
  * Two threads know a struct server. The caller's has the two queues and nothing else (server_queue.c). All the rest is
  * the sampler thread's own: it connects (server_connect.c), warms the connection up (server_warm.c), and then lives
- * in one loop (server.c) that sends signals (server_signal.c) ahead of refreshes (server_refresh.c), whose names come
- * by separate statements (server_names.c). Every statement goes through an exchange (server_exchange.c), the one place
- * that waits for an answer.
+ * in one loop (server.c) that sends signals (server_signal.c) and looks at what comes of them (server_target.c) ahead
+ * of refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes
+ * through an exchange (server_exchange.c), the one place that waits for an answer.
  */
 #ifndef PGLOCKTOP_SERVER_PRIVATE_H
 #define PGLOCKTOP_SERVER_PRIVATE_H
@@ -63,11 +63,26 @@ struct news queues_take(struct server_queues *queues);
 
 /* ---- what commands have left to do ---- */
 
+enum { SIGNAL_WORD = 64 };
+
+/* What one look at the target of a signal tells. */
+struct signal_target {
+	bool there; /* a session with this pid */
+	bool active;
+	int64_t backend_start, query_start, clock;
+	char state[SIGNAL_WORD], wait_event_type[SIGNAL_WORD], wait_event[SIGNAL_WORD]; /* "": none */
+	uint32_t backend_xid;
+};
+
 /* A signal from its command to its last news. */
 struct signal_job {
 	struct signal_job *next;
 	struct signal_request request;
 	int64_t received_at, sent_at; /* monotonic; sent_at WHEN_NONE: not yet */
+	unsigned item; /* of the exchange that its statement is in */
+	bool tried, sent; /* the statement found its target; the server says that it sent the signal */
+	struct err warning; /* the server's, if it did not */
+	struct signal_target target; /* when it was looked at last */
 	int64_t next_look, look_pause; /* once sent: when to look at the target again */
 	int32_t waiting_before;
 	struct signal_news end; /* what came of it, told with the next reading */
@@ -87,6 +102,7 @@ struct agenda {
 	bool all_of_selected; /* all its locks are wanted, not only those that matter to others */
 	uint32_t lookup_database; /* whose relations' names are wanted; 0: none */
 	struct signal_job *to_send; /* in order */
+	struct signal_job *not_sent; /* the server was asked, and sent none; why? */
 	struct signal_job *watched; /* sent; what becomes of the target? */
 	struct signal_job *ended; /* it is known what came of them; one reading is made for them all */
 	struct signal_job *late; /* told to be still there; each reading tells whether it still is */
@@ -105,7 +121,7 @@ struct exchange_item {
 	row_handler handle;
 	void *context;
 	bool failed;
-	struct err err;
+	struct err err; /* or, as long as it has not failed, the last warning */
 	uint32_t rows;
 };
 
@@ -389,6 +405,7 @@ void exchange_add_query(struct server *server, enum query_id id, const struct qu
 void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
 			    const struct query_params *params, row_handler handle, void *context);
 void exchange_sync(struct server *server); /* ends a group */
+void exchange_note_warning(struct server *server); /* server->notice has just come */
 /* Cancels what runs on, if that is quickly done. */
 void exchange_abandon(struct server *server);
 enum exchange_end exchange_wait(struct server *server, int64_t deadline);
@@ -469,7 +486,7 @@ void lookup_begin(struct server *server, const struct name_keys *keys); /* what 
 void lookup_receive(struct server *server, const struct lookup_answer *answer);
 void lookup_end(struct server *server); /* waits for its thread */
 
-/* server_signal.c */
+/* server_signal.c, server_target.c */
 void signal_add_warm(struct server *server); /* the signals' statements, for the warm-up */
 void signal_add_job(struct server *server, const struct signal_request *request);
 void signal_refuse_all(struct server *server, const char *why); /* those not sent yet */

@@ -23,9 +23,9 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 
 /*
  * What can block, of the locks that somebody waits for; with $2 of all. $1: of these processes all there is, fast path
- * and SIReadLock rows, too, which are most of all there are. Whoever waits for a row holds its tuple. A prepared
- * transaction is known by the lock on its own xid. The same lock has the same key, and here it does no harm that others
- * have it, too.
+ * and SIReadLock rows, too, which are most of all there are. Who waits for a row's owner holds a lock on the row, which
+ * tells the row. A prepared transaction is known by the lock on its own xid. The same lock has the same key, and here
+ * it does no harm that others have it, too.
  */
 #define IS_WANTED(key)                                                                                                 \
 	" or " key " operator(pg_catalog.=) any (select " key " from l where not granted and " key " is not null)"
@@ -105,6 +105,22 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	"select pg_catalog.current_setting('max_connections')::pg_catalog.int4,"                                       \
 	" pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4, " reserved ", " uses_reserved \
 	", " has_role
+
+/* Each grant on a way down from pg_signal_backend, once. */
+#define CHECK_HOLDERS(grantor, sets, granted_on)                                                                       \
+	"with recursive h(member, through, grantor) as (select a.member, a.roleid, " grantor                           \
+	" from pg_catalog.pg_auth_members a"                                                                           \
+	" join pg_catalog.pg_roles s on s.oid = a.roleid where s.rolname = 'pg_signal_backend'"                        \
+	" union select a.member, a.roleid, " grantor                                                                   \
+	" from pg_catalog.pg_auth_members a join h on a.roleid = h.member)"                                            \
+	" select r.oid, r.rolname, pg_catalog.quote_ident(r.rolname), r.rolcanlogin, r.rolsuper,"                      \
+	" pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE'), pg_catalog.quote_ident(t.rolname),"             \
+	" exists (select from pg_catalog.pg_auth_members a where a.member = h.member and a.roleid = h.through"         \
+	" and a.admin_option), t.rolname = 'pg_signal_backend', " sets                                                 \
+	", pg_catalog.quote_ident(g.rolname), " granted_on " from h"                                                   \
+	" join pg_catalog.pg_roles r on r.oid = h.member join pg_catalog.pg_roles t on t.oid = h.through"              \
+	" left join pg_catalog.pg_roles g on g.oid = h.grantor"                                                        \
+	" order by t.rolname <> 'pg_signal_backend', r.rolname, t.rolname, g.rolname"
 
 static const struct query queries[] = {
 	{ QUERY_QUESTIONS,
@@ -346,23 +362,25 @@ static const struct query queries[] = {
 	  " union select a.roleid from pg_catalog.pg_auth_members a join m on a.member = m.roleid)"
 	  " select r.rolname, pg_catalog.pg_has_role(r.oid, 'USAGE') from m"
 	  " join pg_catalog.pg_roles r on r.oid = m.roleid order by r.rolname" },
-	/* Each membership on a way down from pg_signal_backend, once. */
+	/* Since 16 a membership is granted with or without its use, and only its grantor's REVOKE undoes it. */
 	{ QUERY_CHECK_HOLDERS,
 	  0,
-	  0,
+	  V16,
 	  "pg_auth_members (holders)",
-	  9,
+	  12,
 	  0,
 	  { 0 },
-	  "with recursive h(member, through) as (select a.member, a.roleid from pg_catalog.pg_auth_members a"
-	  " join pg_catalog.pg_roles s on s.oid = a.roleid where s.rolname = 'pg_signal_backend'"
-	  " union select a.member, a.roleid from pg_catalog.pg_auth_members a join h on a.roleid = h.member)"
-	  " select r.oid, r.rolname, pg_catalog.quote_ident(r.rolname), r.rolcanlogin, r.rolsuper,"
-	  " pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE'), pg_catalog.quote_ident(t.rolname),"
-	  " exists (select from pg_catalog.pg_auth_members a where a.member = h.member and a.roleid = h.through"
-	  " and a.admin_option), t.rolname = 'pg_signal_backend' from h"
-	  " join pg_catalog.pg_roles r on r.oid = h.member join pg_catalog.pg_roles t on t.oid = h.through"
-	  " order by t.rolname <> 'pg_signal_backend', r.rolname, t.rolname" },
+	  CHECK_HOLDERS("0::pg_catalog.oid", "pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'MEMBER')", "false") },
+	{ QUERY_CHECK_HOLDERS,
+	  V16,
+	  0,
+	  "pg_auth_members (holders)",
+	  12,
+	  0,
+	  { 0 },
+	  CHECK_HOLDERS("a.grantor", "pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'SET')",
+			"exists (select from pg_catalog.pg_auth_members d where d.roleid = h.through"
+			" and d.grantor = h.member)") },
 };
 
 const struct query *query_find(enum query_id id, int version)

@@ -1,5 +1,7 @@
 #include "server_private.h"
 
+#include "pids.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +19,6 @@ static bool same_wait(const struct wait_key *a, const struct wait_key *b)
 {
 	return a->pid == b->pid && a->mode == b->mode && a->tag == b->tag && a->transaction == b->transaction &&
 	       a->waitstart == b->waitstart && a->query_start == b->query_start && a->backend_start == b->backend_start;
-}
-
-static int compare_pids(const void *left, const void *right)
-{
-	int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
-	return (a > b) - (a < b);
 }
 
 /* FNV-1a */
@@ -57,9 +53,9 @@ static void find_waits(const struct server_questions *questions, const struct sn
 		const struct lock *lock = &snapshot->locks[i];
 		if (lock->granted || lock->session == SNAPSHOT_NO_INDEX)
 			continue;
-		const int32_t *pid = bsearch(&lock->pid, questions->pids, questions->count, sizeof *pid, compare_pids);
-		if (pid)
-			waits[pid - questions->pids] = key_of_row(snapshot, lock);
+		uint32_t asked = pids_find(questions->pids, questions->count, lock->pid);
+		if (asked != PIDS_NONE)
+			waits[asked] = key_of_row(snapshot, lock);
 	}
 }
 
@@ -149,7 +145,7 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 	uint32_t wanted = graph_cover(graph, first, true, questions->pids, capacity);
 	questions->count = fit_budget(questions, graph, wanted < capacity ? wanted : capacity, budget);
 	questions->cut = questions->count < wanted;
-	qsort(questions->pids, questions->count, sizeof *questions->pids, compare_pids);
+	pids_sort(questions->pids, questions->count);
 	find_waits(questions, graph->snapshot, questions->waits);
 }
 
@@ -164,7 +160,7 @@ void questions_choose_all(struct server *server, const struct graph *graph)
 	for (uint32_t i = 0; i < graph->wait_count; i++)
 		questions->pids[i] = graph->snapshot->sessions[graph->waits[i].session].id.pid;
 	questions->count = graph->wait_count;
-	qsort(questions->pids, questions->count, sizeof *questions->pids, compare_pids);
+	pids_sort(questions->pids, questions->count);
 	find_waits(questions, graph->snapshot, questions->waits);
 }
 
@@ -208,12 +204,8 @@ void questions_accept(struct server *server, struct snapshot *snapshot, struct q
 	struct wait_key *now = arena_array(snapshot->arena, questions->count, sizeof *now);
 	find_waits(questions, snapshot, now);
 	for (uint32_t i = 0; i < count; i++) {
-		const int32_t *pid =
-			bsearch(&answers[i].pid, questions->pids, questions->count, sizeof *pid, compare_pids);
-		if (!pid)
-			continue;
-		size_t asked = (size_t)(pid - questions->pids);
-		if (same_wait(&now[asked], &questions->waits[asked]))
+		uint32_t asked = pids_find(questions->pids, questions->count, answers[i].pid);
+		if (asked != PIDS_NONE && same_wait(&now[asked], &questions->waits[asked]))
 			answers[kept++] = answers[i];
 	}
 	if (kept > 1)

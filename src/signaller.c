@@ -45,10 +45,10 @@ struct signaller *signaller_new(struct source *source, struct audit *audit)
 	return signaller;
 }
 
-static void log_outcome(struct signaller *signaller, const char *id, const struct signal_news *news)
+static void log_outcome(struct signaller *signaller, const struct flight *flight, const struct signal_news *news)
 {
 	struct strbuf line = STRBUF_INIT;
-	audit_record_outcome(id, news, &line);
+	audit_record_outcome(flight->id, news, &flight->before, &line);
 	audit_append(signaller->audit, line.text);
 	strbuf_release(&line);
 }
@@ -81,7 +81,7 @@ void signaller_free(struct signaller *owned)
 		struct signal_news news =
 			news_of(flight, flight->sent ? SIGNAL_UNKNOWN : SIGNAL_NOT_SENT, "the program was ended");
 		if (!flight->told)
-			log_outcome(owned, flight->id, &news);
+			log_outcome(owned, flight, &news);
 		owned->flights = flight->next;
 		flight_free(flight);
 	}
@@ -145,7 +145,8 @@ void signaller_note(struct signaller *signaller, struct signal_news *news)
 	bool compared = news->frame_serial != 0 && signaller->frame_serial >= news->frame_serial;
 	news->waiters = compared ? (int32_t)flight->before.count : -1;
 	news->freed = compared ? (int32_t)flight->freed : 0;
-	log_outcome(signaller, flight->id, news);
+	news->ended = compared ? (int32_t)freed_count_ended(&flight->before) : 0;
+	log_outcome(signaller, flight, news);
 	flight->told |= news->outcome == SIGNAL_STILL_THERE;
 	/* After SENT there is more to come; after UNKNOWN and STILL_THERE there may be. */
 	if (news->outcome == SIGNAL_SENT || news->outcome == SIGNAL_UNKNOWN || news->outcome == SIGNAL_STILL_THERE)

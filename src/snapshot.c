@@ -1,5 +1,6 @@
 #include "pglocktop/snapshot.h"
 
+#include "pids.h"
 #include "snapshot_group.h"
 
 #include <inttypes.h>
@@ -91,11 +92,6 @@ static int compare_sessions(const void *left, const void *right)
 	return order ? order : compare_int64(b->id.backend_start, a->id.backend_start);
 }
 
-static int compare_pids(const void *left, const void *right)
-{
-	return compare_int64(*(const int32_t *)left, *(const int32_t *)right);
-}
-
 static int compare_prepared(const void *left, const void *right)
 {
 	const struct prepared *a = left, *b = right;
@@ -145,44 +141,27 @@ static struct session unlisted_session(int32_t pid)
 	};
 }
 
-/* By the pids alone, which stay in the processor's cache while a hundred thousand locks look theirs up. */
-struct pid_index {
-	int32_t *pids;
-	uint32_t count;
-};
-
-static struct pid_index pid_index_new(const struct snapshot *snapshot)
+/* The pids alone, which stay in the processor's cache while a hundred thousand locks look theirs up. */
+static const int32_t *list_pids(const struct snapshot *snapshot)
 {
-	struct pid_index index = { arena_array(snapshot->arena, snapshot->session_count, sizeof *index.pids), 0 };
-	for (; index.count < snapshot->session_count; index.count++)
-		index.pids[index.count] = snapshot->sessions[index.count].id.pid;
-	return index;
-}
-
-static uint32_t pid_index_find(const struct pid_index *index, int32_t pid)
-{
-	uint32_t low = 0, high = index->count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (index->pids[middle] < pid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < index->count && index->pids[low] == pid ? low : SNAPSHOT_NO_INDEX;
+	int32_t *pids = arena_array(snapshot->arena, snapshot->session_count, sizeof *pids);
+	for (uint32_t i = 0; i < snapshot->session_count; i++)
+		pids[i] = snapshot->sessions[i].id.pid;
+	return pids;
 }
 
 /* Returns how many locks have a pid that no session has. */
 static uint32_t connect_sessions(struct snapshot *snapshot)
 {
-	struct pid_index index = pid_index_new(snapshot);
+	const int32_t *pids = list_pids(snapshot);
 	uint32_t unlisted = 0;
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		struct lock *lock = &snapshot->locks[i];
 		if (lock->pid == 0)
 			continue;
-		lock->session = pid_index_find(&index, lock->pid);
-		unlisted += lock->session == SNAPSHOT_NO_INDEX;
+		uint32_t session = pids_find(pids, snapshot->session_count, lock->pid);
+		lock->session = session == PIDS_NONE ? SNAPSHOT_NO_INDEX : session;
+		unlisted += session == PIDS_NONE;
 	}
 	return unlisted;
 }
@@ -195,10 +174,8 @@ static void add_unlisted(struct snapshot *snapshot, uint32_t locks)
 	for (uint32_t i = 0; i < snapshot->lock_count; i++)
 		if (snapshot->locks[i].pid != 0 && snapshot->locks[i].session == SNAPSHOT_NO_INDEX)
 			pids[count++] = snapshot->locks[i].pid;
-	sort(pids, count, sizeof *pids, compare_pids);
+	count = pids_sort_distinct(pids, count);
 	for (uint32_t i = 0; i < count; i++) {
-		if (i > 0 && pids[i] == pids[i - 1])
-			continue;
 		struct session session = unlisted_session(pids[i]);
 		snapshot_add_session(snapshot, &session);
 	}

@@ -1,5 +1,6 @@
 #include "pglocktop/state.h"
 
+#include "pglocktop/heap.h"
 #include "pglocktop/outcome.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
@@ -20,8 +21,7 @@ void state_init(struct state *state, const struct server_options *options, bool 
 				 .read_only = options->read_only,
 				 .interrupted_at = WHEN_NONE,
 				 .lost_since = WHEN_NONE,
-				 .way_back = { .key = ROW_KEY_NONE },
-				 .last_block = { .ended = WHEN_NONE } };
+				 .way_back = { .key = ROW_KEY_NONE } };
 	history_init(&state->history);
 	state->status.interval = options->interval;
 	for (int view = 0; view < VIEW_COUNT; view++)
@@ -64,12 +64,8 @@ void state_say(struct state *state, enum message_kind kind, int64_t now, const c
 
 struct effect *state_effect(struct state *state, enum effect_kind kind, const char *text)
 {
-	if (state->effect_count == state->effect_capacity) {
-		state->effect_capacity = state->effect_capacity ? state->effect_capacity * 2 : 8;
-		state->effects = realloc(state->effects, state->effect_capacity * sizeof *state->effects);
-		if (!state->effects)
-			err_die("out of memory");
-	}
+	size_t wanted = state->effect_count + (size_t)1;
+	state->effects = heap_grow(state->effects, &state->effect_capacity, wanted, sizeof *state->effects);
 	struct effect *effect = &state->effects[state->effect_count++];
 	*effect = (struct effect){ .kind = kind, .text = text ? strdup(text) : NULL };
 	if (text && !effect->text)
@@ -130,12 +126,8 @@ void state_fold(struct state *state, struct row_key key, bool open)
 	bool found;
 	uint32_t at = find_fold(state, key, &found);
 	if (!found) {
-		if (state->fold_count == state->fold_capacity) {
-			state->fold_capacity = state->fold_capacity ? state->fold_capacity * 2 : 16;
-			state->folds = realloc(state->folds, state->fold_capacity * sizeof *state->folds);
-			if (!state->folds)
-				err_die("out of memory");
-		}
+		size_t wanted = state->fold_count + (size_t)1;
+		state->folds = heap_grow(state->folds, &state->fold_capacity, wanted, sizeof *state->folds);
 		memmove(state->folds + at + 1, state->folds + at, (state->fold_count - at) * sizeof *state->folds);
 		state->fold_count++;
 	}
@@ -179,7 +171,8 @@ void state_take_status(struct state *state, const struct source_status *status, 
 		state->lost_since = WHEN_NONE;
 		return;
 	}
-	state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
+	if (!state->question.of_mask)
+		state_close_question(state, now, "the question was closed: the connection was lost, nothing was sent");
 }
 
 void state_show_log(struct state *state, const char *text)

@@ -9,62 +9,6 @@
 
 enum { ENDED_TIME = 1000 * 1000, CYCLE_TIME = 30 * 1000 * 1000, MOST_MEMBERS = 20 };
 
-/* The words that a blocker will be remembered by. */
-static void node_label(const struct frame *frame, uint32_t node, char label[static LAST_BLOCK_LABEL])
-{
-	const struct graph_node *of = &frame->graph->nodes[node];
-	if (of->session != SNAPSHOT_NO_INDEX) {
-		const struct session *session = &frame->snapshot->sessions[of->session];
-		snprintf(label, LAST_BLOCK_LABEL, "%d %.64s", session->id.pid,
-			 session->application ? session->application : "");
-	} else {
-		snprintf(label, LAST_BLOCK_LABEL, "2pc %.64s",
-			 of->prepared != SNAPSHOT_NO_INDEX ? frame->snapshot->prepared[of->prepared].gid : "?");
-	}
-}
-
-static uint32_t heaviest_root(const struct graph *graph)
-{
-	uint32_t best = GRAPH_NONE;
-	int64_t longest = -1;
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		const struct graph_node *node = &graph->nodes[i];
-		if (node->principal == GRAPH_NONE || graph->nodes[node->principal].wait_count > 0)
-			continue;
-		if (node->waiting > longest) {
-			longest = node->waiting;
-			best = node->principal;
-		}
-	}
-	return best;
-}
-
-static void state_note_block(struct state *state, const struct frame *frame)
-{
-	struct last_block *last = &state->last_block;
-	uint32_t waiting = frame->graph->waiting_sessions;
-	int64_t now = frame->snapshot->taken_at;
-	if (waiting == 0) {
-		if (last->under_way)
-			last->ended = now;
-		last->under_way = false;
-		return;
-	}
-	if (!last->under_way) {
-		*last = (struct last_block){ .under_way = true, .began = now, .ended = WHEN_NONE };
-		if (frame->graph->longest_wait != WHEN_NONE)
-			last->began = now - frame->graph->longest_wait;
-	}
-	if (waiting >= last->most_waiters) {
-		uint32_t root = heaviest_root(frame->graph);
-		last->most_waiters = waiting;
-		if (root != GRAPH_NONE)
-			node_label(frame, root, last->label);
-		else
-			snprintf(last->label, sizeof last->label, "a deadlock");
-	}
-}
-
 static void state_note_past(struct state *state, const struct frame *frame)
 {
 	struct past *past = &state->past;
@@ -287,7 +231,6 @@ static void state_forget_server(struct state *state, int64_t now)
 	state->details = false;
 	state->way_back.key = ROW_KEY_NONE;
 	state->past = (struct past){ .slices = { { .known = false } } };
-	state->last_block = (struct last_block){ .ended = WHEN_NONE };
 	bool tagged = state->tags.count > 0;
 	state->tags.count = 0;
 	state->choice.open = false;
@@ -309,7 +252,6 @@ void state_adopt(struct state *state, const struct scene *old, const struct fram
 	ghosts_sort(&state->ghosts);
 	state->advised = privilege_lacks(&frame->snapshot->role);
 	state_note_past(state, frame);
-	state_note_block(state, frame);
 	if (!question_check(&state->question, frame, &err)) {
 		state_say(state, MESSAGE_NEWS, now, "%s", err.text);
 		state_swallow(state, now);

@@ -1,4 +1,3 @@
-#include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
 #include "state_private.h"
 
@@ -96,24 +95,12 @@ static bool enter_number(struct state *state, const struct scene *scene, int64_t
 	return false;
 }
 
-/* Only a whole yes takes the mask off. */
-static void enter_unmask(struct state *state, int64_t now)
-{
-	bool yes = strcmp(state->prompt.text, "y") == 0 || strcmp(state->prompt.text, "yes") == 0;
-	prompt_close(&state->prompt);
-	if (yes)
-		state_set_masked(state, false);
-	state_say(state, MESSAGE_NEWS, now, yes ? "literals show in queries; M masks them" : "masked as before");
-}
-
 static void enter_prompt(struct state *state, const struct scene *scene, int64_t now)
 {
 	if (state->prompt.kind == PROMPT_FILTER)
 		state_apply_filter(state, state->prompt.text);
 	else if (state->prompt.kind == PROMPT_SEARCH)
 		state_effect(state, EFFECT_SEARCH, state->prompt.text);
-	else if (state->prompt.kind == PROMPT_UNMASK)
-		enter_unmask(state, now);
 	else if (!scene || enter_number(state, scene, now))
 		prompt_close(&state->prompt);
 }
@@ -172,87 +159,6 @@ static void open_details(struct state *state, const struct scene *scene, int64_t
 	state->details_top = 0;
 }
 
-static void copy_query_or_pid(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
-{
-	uint32_t index = scene_cursor_session(scene);
-	char text[32];
-	if (index == SNAPSHOT_NO_INDEX) {
-		state_say(state, MESSAGE_ERROR, now, "no session is selected: nothing copied");
-		return;
-	}
-	const struct session *session = &scene->frame->snapshot->sessions[index];
-	snprintf(text, sizeof text, "%d", (int)session->id.pid);
-	const char *query = frame_query(scene->frame, index);
-	if (key == 'q' && !query) {
-		state_say(state, MESSAGE_ERROR, now, "%s has no query to copy", text);
-		return;
-	}
-	state_effect(state, EFFECT_COPY, key == 'q' ? query : text);
-	state_say(state, MESSAGE_NEWS, now, "copied the %s of %s",
-		  key != 'q'	  ? "pid"
-		  : state->masked ? "masked query"
-				  : "query",
-		  text);
-}
-
-/* For somebody with psql in that database: this program does not end prepared transactions. */
-static bool copy_rollback(struct state *state, const struct scene *scene, int64_t now)
-{
-	uint32_t item = scene_item_at(scene, scene->cursor);
-	uint32_t node = item == FOREST_NONE ? GRAPH_NONE : scene->forest->items[item].node;
-	uint32_t index = node == GRAPH_NONE ? SNAPSHOT_NO_INDEX : scene->frame->graph->nodes[node].prepared;
-	if (index == SNAPSHOT_NO_INDEX)
-		return false;
-	const struct prepared *prepared = &scene->frame->snapshot->prepared[index];
-	struct strbuf sql = STRBUF_INIT;
-	consequence_add_rollback(prepared, &sql);
-	strbuf_add_char(&sql, ';');
-	state_effect(state, EFFECT_COPY, sql.text);
-	state_say(state, MESSAGE_NEWS, now, "copied %s for database %s", sql.text,
-		  prepared->database ? prepared->database : "?");
-	strbuf_release(&sql);
-	return true;
-}
-
-/* The statement that this program would send, guarded by the session's identity, for somebody with psql. */
-static void copy_signal_sql(struct state *state, const struct scene *scene, int64_t now)
-{
-	uint32_t index = scene_cursor_session(scene);
-	char start[WHEN_TEXT_SIZE];
-	if (index == SNAPSHOT_NO_INDEX || scene->frame->snapshot->sessions[index].id.backend_start == WHEN_NONE) {
-		state_say(state, MESSAGE_ERROR, now, "no session whose start is known is selected: nothing copied");
-		return;
-	}
-	struct identity id = scene->frame->snapshot->sessions[index].id;
-	struct strbuf sql = STRBUF_INIT;
-	strbuf_printf(&sql,
-		      "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_get_activity(%d) a "
-		      "WHERE a.pid = %d AND a.backend_start = '%s';",
-		      (int)id.pid, (int)id.pid, when_format_iso(id.backend_start, start));
-	state_effect(state, EFFECT_COPY, sql.text);
-	strbuf_release(&sql);
-	state_say(state, MESSAGE_NEWS, now, "copied the statement that terminates %d and nobody else", (int)id.pid);
-}
-
-static void copy_key(struct state *state, const struct scene *scene, uint32_t key, int64_t now)
-{
-	state->copy_pending = false;
-	if (!scene)
-		return;
-	if (key == 'q' || key == 'p') {
-		copy_query_or_pid(state, scene, key, now);
-	} else if (key == 's') {
-		if (!copy_rollback(state, scene, now))
-			copy_signal_sql(state, scene, now);
-	} else if (key == 't' && !scene->forest) {
-		state_say(state, MESSAGE_ERROR, now, "there is no tree in this view: nothing copied");
-	} else if (key == 't') {
-		state_effect(state, EFFECT_COPY_TREE, NULL);
-		state_say(state, MESSAGE_NEWS, now, "copied the %s, queries masked",
-			  scene->forest->of_objects ? "objects" : "tree");
-	}
-}
-
 /* What closes first: help, the log, details, the filter's complaint. */
 static void leave(struct state *state)
 {
@@ -262,16 +168,6 @@ static void leave(struct state *state)
 		close_log(state);
 	else
 		state->details = false;
-}
-
-static void mask(struct state *state, int64_t now)
-{
-	if (state->masked) {
-		open_prompt(state, PROMPT_UNMASK);
-		return;
-	}
-	state_set_masked(state, true);
-	state_say(state, MESSAGE_NEWS, now, "masked: literals in queries show as ?; M takes it off, and asks");
 }
 
 static void act_without_frame(struct state *state, enum action action, int64_t now)
@@ -311,7 +207,7 @@ static void act_without_frame(struct state *state, enum action action, int64_t n
 		open_prompt(state, PROMPT_INTERVAL);
 		break;
 	case ACTION_MASK:
-		mask(state, now);
+		state_mask(state, now);
 		break;
 	case ACTION_WRAP:
 		state->wrap = !state->wrap;
@@ -494,7 +390,7 @@ static void take_key(struct state *state, const struct scene *scene, const struc
 	if (action != ACTION_QUIT)
 		state->leave_anyway = false;
 	if (state->copy_pending) {
-		copy_key(state, scene, input->key, now);
+		state_copy_key(state, scene, input->key, now);
 	} else if (state->choice.open) {
 		state_choice_key(state, scene, input->key, action, now);
 	} else if (state->menu.kind != MENU_NONE) {
@@ -511,13 +407,10 @@ static void begin_paste(struct state *state, int64_t now)
 	state->pasting = true;
 	state->paste_until = now + PASTE_PAUSE;
 	state->copy_pending = state->choice.open = false;
-	if (state->prompt.kind == PROMPT_UNMASK) {
-		prompt_close(&state->prompt);
-		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: masked as before");
-	}
 	if (question_is_open(&state->question)) {
 		question_close(&state->question);
-		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: nothing sent");
+		state_say(state, MESSAGE_ERROR, now, "a paste is no answer: %s",
+			  state->question.of_mask ? "masked as before" : "nothing sent");
 	}
 }
 

@@ -24,6 +24,9 @@ bool state_go_to_pid(struct state *state, const struct scene *scene, int32_t pid
 void state_search_on(struct state *state, const struct scene *scene, bool forward, int64_t now);
 void state_set_view(struct state *state, enum view view);
 
+/* state_copy.c: the key after y. */
+void state_copy_key(struct state *state, const struct scene *scene, uint32_t key, int64_t now);
+
 /* state_menu.c: choosing a column or a user, and the order. */
 void state_open_sort_menu(struct state *state);
 void state_open_user_menu(struct state *state, const struct scene *scene);
@@ -48,6 +51,10 @@ void state_ask_one(struct state *state, const struct scene *scene, uint32_t sess
 		   int64_t now);
 void state_ask_tagged(struct state *state, const struct scene *scene, enum signal_verb verb, int64_t now);
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now);
+
+/* state_mask.c: masking, and the question before the mask is taken off. */
+void state_mask(struct state *state, int64_t now);
+void state_mask_input(struct state *state, const struct input *input, int64_t now);
 
 /* state_tags.c */
 void state_tag(struct state *state, const struct scene *scene, int64_t now);

@@ -1,5 +1,6 @@
 #include "pglocktop/consequence.h"
 #include "pglocktop/scene.h"
+#include "pglocktop/verb.h"
 #include "state_private.h"
 
 #include <stdio.h>
@@ -187,8 +188,8 @@ static void send_signals(struct state *state, const struct frame *frame, int64_t
 		send_volley(state, frame, now);
 	else
 		send_signal(state, 0, frame, now);
-	state_say(state, MESSAGE_NEWS, now, "sending %s to %s",
-		  state->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERM", state->question.label);
+	state_say(state, MESSAGE_NEWS, now, "sending %s to %s", signal_verbs[state->question.verb].brief,
+		  state->question.label);
 }
 
 void state_swallow(struct state *state, int64_t now)
@@ -232,6 +233,10 @@ static bool scroll_targets(struct state *state, uint32_t key)
 
 void state_question_input(struct state *state, const struct scene *scene, const struct input *input, int64_t now)
 {
+	if (state->question.of_mask) {
+		state_mask_input(state, input, now);
+		return;
+	}
 	if (scroll_targets(state, input->key))
 		return;
 	const char *it_is = state->question.asked == 1 ? "it is" : "they are";

@@ -1,6 +1,7 @@
 #include "pglocktop/volley.h"
 
 #include "pglocktop/outcome.h"
+#include "pglocktop/verb.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -141,7 +142,7 @@ static void add_not_sent(const struct volley *volley, struct strbuf *out)
 
 void volley_describe(const struct volley *volley, bool ascii, struct strbuf *out)
 {
-	const char *separator = ": ", *verb = volley->verb == SIGNAL_CANCEL ? "CANCEL" : "TERM";
+	const char *separator = ": ", *verb = signal_verbs[volley->verb].brief;
 	uint32_t unanswered = count_unanswered(volley);
 	strbuf_printf(out, "%" PRIu32 " %s sent", count_out(volley), verb);
 	add_outcome(volley, SIGNAL_GONE, "gone", &separator, out);

@@ -160,6 +160,17 @@ static void count_waiter(struct whatif *whatif, uint32_t index)
 		blocker->longest = whatif->graph->nodes[index].waiting;
 }
 
+/* What a cancel may not give up. */
+static void find_advisory(struct whatif *whatif)
+{
+	const struct graph *graph = whatif->graph;
+	for (uint32_t i = 0; i < graph->lock_count; i++) {
+		const struct graph_lock *lock = &graph->locks[i];
+		for (uint32_t j = 0; j < lock->holder_count && is_advisory(lock); j++)
+			whatif->blockers[graph->procs[lock->first_proc + j].node].advisory = true;
+	}
+}
+
 struct whatif *whatif_new(const struct graph *graph, struct arena *arena)
 {
 	struct arena scratch = ARENA_INIT;
@@ -176,6 +187,7 @@ struct whatif *whatif_new(const struct graph *graph, struct arena *arena)
 		whatif->waiters[i] = judge_node(&building, i);
 	for (uint32_t i = 0; i < graph->node_count; i++)
 		count_waiter(whatif, i);
+	find_advisory(whatif);
 	whatif_build_turns(whatif, arena);
 	arena_release(&scratch);
 	return whatif;
@@ -203,11 +215,11 @@ struct whatif_forecast whatif_forecast(const struct whatif *whatif, uint32_t nod
 		return forecast;
 	if (session == SNAPSHOT_NO_INDEX || !whatif_runs(graph, session))
 		return (struct whatif_forecast){ .nothing = true };
-	if (blocker->kept_by_cancel == 0)
-		return forecast;
+	if (blocker->advisory)
+		forecast.in_turn = GRAPH_NONE;
+	if (blocker->kept_by_cancel > 0)
+		forecast.doubts |= WHATIF_ADVISORY;
 	forecast.freed -= blocker->kept_by_cancel;
-	forecast.in_turn = GRAPH_NONE;
-	forecast.doubts |= WHATIF_ADVISORY;
 	return forecast;
 }
 

@@ -21,6 +21,7 @@ struct whatif_blocker {
 	uint32_t following; /* who is freed at once or in turn */
 	uint32_t ahead; /* of these, the one with most `soft`; GRAPH_NONE: none has any */
 	int64_t longest; /* the longest wait of those freed; 0 */
+	bool advisory; /* it holds an advisory lock that somebody waits for */
 	uint8_t doubts;
 };
 
@@ -36,5 +37,11 @@ struct whatif {
 
 /* Fills in way_out, following and ahead. The rest is there. */
 void whatif_build_turns(struct whatif *whatif, struct arena *arena);
+
+/*
+ * Who is freed, at once or in turn, when all those go who are `gone` by node, of whom `first_gone` is one and none is
+ * in a cycle: `follows` by node, false before. Returns how many. O(rows log rows).
+ */
+uint32_t whatif_find_following(const struct whatif *whatif, const bool *gone, uint32_t first_gone, bool *follows);
 
 #endif

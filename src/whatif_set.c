@@ -1,6 +1,7 @@
 #include "whatif_build.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Several who go at once. A waiter is free when all its blockers go, so each queue that one of them has to do with is
@@ -16,6 +17,7 @@ struct leaving {
 	uint32_t *freed; /* one who waits in several queues may be there more than once */
 	uint32_t freed_count;
 	struct whatif_forecast forecast;
+	bool *follows; /* by node: freed at once or in turn; NULL: not known */
 	struct arena scratch;
 };
 
@@ -197,23 +199,109 @@ static uint32_t *list_locks(struct leaving *leaving, uint32_t *lock_count)
 	return locks;
 }
 
+static void find_freed(struct leaving *leaving)
+{
+	uint32_t lock_count, waits = 0;
+	const uint32_t *locks = list_locks(leaving, &lock_count);
+	for (uint32_t i = 0; i < lock_count; i++)
+		waits += leaving->graph->locks[locks[i]].wait_count;
+	leaving->freed = arena_array(&leaving->scratch, waits, sizeof *leaving->freed);
+	for (uint32_t i = 0; i < lock_count; i++)
+		walk_queue(leaving, locks[i]);
+	leaving->forecast.freed = sort_unique(leaving->freed, leaving->freed_count);
+}
+
+/* As of a single one: where a cycle is opened, or advisory locks may stay. */
+static bool turns_are_unknown(const struct leaving *leaving)
+{
+	for (uint32_t i = 0; i < leaving->node_count; i++) {
+		uint32_t node = leaving->nodes[i];
+		if (leaving->graph->nodes[node].cycle != GRAPH_NONE ||
+		    (leaving->verb == SIGNAL_CANCEL && leaving->whatif->blockers[node].advisory))
+			return true;
+	}
+	return leaving->node_count == 0;
+}
+
+static void find_following(struct leaving *leaving)
+{
+	uint32_t count = leaving->graph->node_count;
+	leaving->forecast.in_turn = GRAPH_NONE;
+	if (turns_are_unknown(leaving))
+		return;
+	bool *gone = arena_array(&leaving->scratch, count, sizeof *gone);
+	for (uint32_t i = 0; i < leaving->node_count; i++)
+		gone[leaving->nodes[i]] = true;
+	leaving->follows = arena_array(&leaving->scratch, count, sizeof *leaving->follows);
+	leaving->forecast.in_turn = whatif_find_following(leaving->whatif, gone, leaving->nodes[0], leaving->follows) -
+				    leaving->forecast.freed;
+}
+
+static struct leaving foresee(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb)
+{
+	struct leaving leaving = { .whatif = whatif, .graph = whatif->graph, .verb = verb, .scratch = ARENA_INIT };
+	take_nodes(&leaving, nodes, count);
+	find_freed(&leaving);
+	leaving.forecast.nothing = leaving.node_count == 0;
+	return leaving;
+}
+
 struct whatif_forecast whatif_forecast_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count,
 					   enum signal_verb verb, uint32_t *out, uint32_t capacity)
 {
-	struct leaving leaving = { .whatif = whatif, .graph = whatif->graph, .verb = verb, .scratch = ARENA_INIT };
-	uint32_t lock_count, waits = 0;
-	take_nodes(&leaving, nodes, count);
-	const uint32_t *locks = list_locks(&leaving, &lock_count);
-	for (uint32_t i = 0; i < lock_count; i++)
-		waits += whatif->graph->locks[locks[i]].wait_count;
-	leaving.freed = arena_array(&leaving.scratch, waits, sizeof *leaving.freed);
-	for (uint32_t i = 0; i < lock_count; i++)
-		walk_queue(&leaving, locks[i]);
-	leaving.forecast.freed = sort_unique(leaving.freed, leaving.freed_count);
+	struct leaving leaving = foresee(whatif, nodes, count, verb);
+	find_following(&leaving);
 	for (uint32_t i = 0; i < leaving.forecast.freed && i < capacity; i++)
 		out[i] = leaving.freed[i];
-	leaving.forecast.nothing = leaving.node_count == 0;
-	leaving.forecast.in_turn = GRAPH_NONE;
 	arena_release(&leaving.scratch);
 	return leaving.forecast;
+}
+
+uint32_t whatif_heads(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      uint32_t *out, uint32_t capacity)
+{
+	struct leaving leaving = foresee(whatif, nodes, count, verb);
+	uint32_t all = leaving.node_count + leaving.forecast.freed;
+	uint32_t *finished = arena_array(&leaving.scratch, all, sizeof *finished);
+	memcpy(finished, leaving.nodes, leaving.node_count * sizeof *finished);
+	memcpy(finished + leaving.node_count, leaving.freed, leaving.forecast.freed * sizeof *finished);
+	struct leaving then = foresee(whatif, finished, all, SIGNAL_TERMINATE);
+	uint32_t heads = then.forecast.freed;
+	for (uint32_t i = 0; i < heads && i < capacity; i++)
+		out[i] = then.freed[i];
+	arena_release(&then.scratch);
+	arena_release(&leaving.scratch);
+	return heads;
+}
+
+/* A blocker that stays, behind one that goes. */
+static bool find_place(const struct leaving *leaving, uint32_t waiter, struct whatif_place *place)
+{
+	struct graph_blocker blockers[32];
+	uint32_t capacity = sizeof blockers / sizeof *blockers, behind = GRAPH_NONE;
+	uint32_t count = graph_blockers(leaving->graph, waiter, blockers, capacity);
+	bool any_goes = false;
+	for (uint32_t i = 0; i < count && i < capacity; i++) {
+		bool goes = leaves(leaving, blockers[i].node);
+		any_goes |= goes;
+		if (!goes && !leaving->follows[blockers[i].node] && behind == GRAPH_NONE)
+			behind = blockers[i].node;
+	}
+	*place = (struct whatif_place){ waiter, behind };
+	return any_goes && behind != GRAPH_NONE;
+}
+
+bool whatif_stays_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      struct whatif_place *stays)
+{
+	struct leaving leaving = foresee(whatif, nodes, count, verb);
+	bool found = false;
+	find_following(&leaving);
+	for (uint32_t i = 0; leaving.follows && i < whatif->graph->node_count && !found; i++) {
+		bool waits = whatif->graph->nodes[i].blocker_count > 0;
+		if (waits && !leaving.follows[i] && !leaves(&leaving, i))
+			found = find_place(&leaving, i, stays);
+	}
+	arena_release(&leaving.scratch);
+	return found;
 }

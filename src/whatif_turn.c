@@ -14,13 +14,18 @@
  *
  * A member of a cycle is freed by nobody outside it alone. Who follows a member is not looked into: the cycle must be
  * opened there, which changes the order.
+ *
+ * Where several go at once, any of them on a way will do: they are taken for one and the same node.
  */
 
 #define WAY_UNKNOWN (GRAPH_NONE - 1) /* of no nodes at all: what they have in common is anything */
 
 struct turns {
-	struct whatif *whatif;
+	const struct whatif *whatif;
 	const struct graph *graph;
+	const bool *gone; /* by node: it goes, and is taken for `first_gone`; NULL: nobody is */
+	uint32_t first_gone;
+	uint32_t *way_out; /* by node: as in struct whatif */
 	uint32_t *depth; /* by node, in the tree */
 	uint32_t *jump; /* by node: an ancestor further up */
 	uint32_t *holders; /* by lock and mode: what those who hold it have in common */
@@ -37,11 +42,16 @@ static uint32_t depth_of(const struct turns *turns, uint32_t node)
 	return node == GRAPH_NONE ? 0 : turns->depth[node];
 }
 
+static uint32_t stand_for(const struct turns *turns, uint32_t node)
+{
+	return turns->gone && turns->gone[node] ? turns->first_gone : node;
+}
+
 static uint32_t climb(const struct turns *turns, uint32_t node, uint32_t depth)
 {
 	while (depth_of(turns, node) > depth) {
 		uint32_t jump = turns->jump[node];
-		node = depth_of(turns, jump) >= depth ? jump : turns->whatif->way_out[node];
+		node = depth_of(turns, jump) >= depth ? jump : turns->way_out[node];
 	}
 	return node;
 }
@@ -55,15 +65,15 @@ static uint32_t in_common(const struct turns *turns, uint32_t a, uint32_t b)
 	b = climb(turns, b, depth_of(turns, a));
 	while (a != b) {
 		bool far = turns->jump[a] != turns->jump[b];
-		a = far ? turns->jump[a] : turns->whatif->way_out[a];
-		b = far ? turns->jump[b] : turns->whatif->way_out[b];
+		a = far ? turns->jump[a] : turns->way_out[a];
+		b = far ? turns->jump[b] : turns->way_out[b];
 	}
 	return a;
 }
 
 static void hang(struct turns *turns, uint32_t node, uint32_t parent)
 {
-	turns->whatif->way_out[node] = parent;
+	turns->way_out[node] = parent;
 	turns->depth[node] = depth_of(turns, parent) + 1;
 	turns->jump[node] = parent;
 	if (parent == GRAPH_NONE)
@@ -83,7 +93,7 @@ static uint32_t holders_in_common(const struct turns *turns, const struct graph_
 	for (uint32_t i = 0; i < lock->holder_count; i++) {
 		const struct graph_proc *proc = &turns->graph->procs[lock->first_proc + i];
 		if ((proc->held & modes) && proc->node != except)
-			common = in_common(turns, common, proc->node);
+			common = in_common(turns, common, stand_for(turns, proc->node));
 	}
 	return common;
 }
@@ -112,7 +122,7 @@ static uint32_t follow_chain(struct turns *turns, uint32_t wait)
 	uint32_t common = at == GRAPH_NONE ? WAY_UNKNOWN : turns->chain[at];
 	while (length > 0) {
 		at = turns->path[--length];
-		common = in_common(turns, common, turns->graph->waits[at].node);
+		common = in_common(turns, common, stand_for(turns, turns->graph->waits[at].node));
 		turns->chain[at] = common;
 		turns->chain_known[at] = true;
 	}
@@ -164,7 +174,7 @@ static uint32_t fold_group(struct turns *turns, uint32_t index, struct arena *sc
 	uint32_t common = WAY_UNKNOWN;
 	graph_blockers(turns->graph, index, blockers, node->blocker_count);
 	for (uint32_t i = 0; i < node->blocker_count; i++)
-		common = in_common(turns, common, blockers[i].node);
+		common = in_common(turns, common, stand_for(turns, blockers[i].node));
 	for (uint32_t i = 0; i < node->wait_count; i++) {
 		uint32_t wait = turns->graph->node_waits[node->first_wait + i];
 		common = fold_row_owners(turns, turns->graph->waits[wait].lock, index, common);
@@ -199,6 +209,7 @@ static void list_queue(struct turns *turns, const struct graph_lock *lock)
 static void init(struct turns *turns, struct arena *scratch)
 {
 	const struct graph *graph = turns->graph;
+	turns->way_out = arena_array(scratch, graph->node_count, sizeof *turns->way_out);
 	turns->depth = arena_array(scratch, graph->node_count, sizeof *turns->depth);
 	turns->jump = arena_array(scratch, graph->node_count, sizeof *turns->jump);
 	turns->holders = arena_array(scratch, (size_t)graph->lock_count * LOCKMODE_COUNT, sizeof *turns->holders);
@@ -247,10 +258,31 @@ void whatif_build_turns(struct whatif *whatif, struct arena *arena)
 {
 	struct arena scratch = ARENA_INIT;
 	struct turns turns = { .whatif = whatif, .graph = whatif->graph };
-	whatif->way_out = arena_array(arena, whatif->graph->node_count, sizeof *whatif->way_out);
 	init(&turns, &scratch);
+	whatif->way_out = turns.way_out = arena_array(arena, whatif->graph->node_count, sizeof *turns.way_out);
 	for (uint32_t i = 0; i < whatif->graph->node_count; i++)
 		find_way_out(&turns, whatif->graph->order[i], &scratch);
 	count_following(whatif);
 	arena_release(&scratch);
+}
+
+uint32_t whatif_find_following(const struct whatif *whatif, const bool *gone, uint32_t first_gone, bool *follows)
+{
+	const struct graph *graph = whatif->graph;
+	struct arena scratch = ARENA_INIT;
+	struct turns turns = { .whatif = whatif, .graph = graph, .gone = gone, .first_gone = first_gone };
+	uint32_t count = 0;
+	init(&turns, &scratch);
+	hang(&turns, first_gone, GRAPH_NONE);
+	for (uint32_t i = 0; i < graph->node_count; i++) {
+		uint32_t node = graph->order[i];
+		if (gone[node])
+			continue;
+		find_way_out(&turns, node, &scratch);
+		uint32_t parent = turns.way_out[node];
+		follows[node] = parent == first_gone || (parent != GRAPH_NONE && follows[parent]);
+		count += follows[node];
+	}
+	arena_release(&scratch);
+	return count;
 }

@@ -1,21 +1,12 @@
 #include "whatif_build.h"
 
+#include "pglocktop/object.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 enum { NAMED_MOST = 3 };
-
-static void add_pid(const struct graph *graph, uint32_t node, struct strbuf *out)
-{
-	const struct graph_node *at = &graph->nodes[node];
-	if (at->session != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "%" PRId32, graph->snapshot->sessions[at->session].id.pid);
-	else if (at->prepared != SNAPSHOT_NO_INDEX)
-		strbuf_printf(out, "2pc %s", graph->snapshot->prepared[at->prepared].gid);
-	else
-		strbuf_add_string(out, "2pc ?");
-}
 
 /* " ALTER": the first word of its query, if it is one of SQL's: of any other it is not known what it tells. */
 static void add_command(const struct graph *graph, uint32_t node, struct strbuf *out)
@@ -42,7 +33,7 @@ static void add_nodes(const struct graph *graph, const uint32_t *nodes, uint32_t
 {
 	for (uint32_t i = 0; i < count && i < most; i++) {
 		strbuf_add_string(out, i ? ", " : "");
-		add_pid(graph, nodes[i], out);
+		object_add_node(graph, nodes[i], out);
 	}
 	if (count > most)
 		strbuf_printf(out, " and %" PRIu32 " more", count - most);
@@ -69,6 +60,43 @@ static const char *doubt_words(unsigned doubts)
 	return "not counted: who wants its advisory locks, which stay if they are the session's";
 }
 
+/* Who is next, where others come after that: one is named, `others` counts the rest. */
+static bool find_head(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      uint32_t in_turn, uint32_t *head, uint32_t *others)
+{
+	uint32_t heads = whatif_heads(whatif, nodes, count, verb, head, 1);
+	*others = heads - 1;
+	return heads > 0 && heads < in_turn;
+}
+
+/* ", first 8020": of those who follow in turn, unless it is the one who will be named anyway. */
+static void add_first(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      uint32_t in_turn, uint32_t named, struct strbuf *out)
+{
+	uint32_t head, others;
+	if (!find_head(whatif, nodes, count, verb, in_turn, &head, &others) || (head == named && others == 0))
+		return;
+	strbuf_add_string(out, ", first ");
+	object_add_node(whatif->graph, head, out);
+	if (others > 0)
+		strbuf_printf(out, " and %" PRIu32 " more", others);
+}
+
+/* "; 8020 heads the queue then" */
+static void add_head(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t in_turn,
+		     struct strbuf *out)
+{
+	uint32_t head, others;
+	if (!find_head(whatif, &node, 1, verb, in_turn, &head, &others))
+		return;
+	strbuf_add_string(out, "; ");
+	object_add_node(whatif->graph, head, out);
+	if (others > 0)
+		strbuf_printf(out, " and %" PRIu32 " more head the queue then", others);
+	else
+		strbuf_add_string(out, " heads the queue then");
+}
+
 static bool is_known(uint32_t in_turn)
 {
 	return in_turn != GRAPH_NONE && in_turn > 0;
@@ -84,19 +112,30 @@ static bool find_ahead(const struct whatif *whatif, uint32_t node, struct whatif
 	       whatif->graph->snapshot->sessions[session].may == MAY_SIGNAL;
 }
 
-static void add_in_turn(const struct whatif *whatif, uint32_t node, uint32_t in_turn, struct strbuf *out)
+/* "7 behind 8056 ALTER (cancel that to free them now)" */
+static void add_ahead(const struct whatif *whatif, const struct whatif_ahead *ahead, uint32_t in_turn, bool first_said,
+		      struct strbuf *out)
 {
-	struct whatif_ahead ahead;
+	if (ahead->freed == in_turn)
+		strbuf_add_string(out, in_turn == 1 ? ", behind " : ", all behind ");
+	else
+		strbuf_printf(out, first_said ? "; %" PRIu32 " behind " : ", of these %" PRIu32 " behind ",
+			      ahead->freed);
+	object_add_node(whatif->graph, ahead->node, out);
+	add_command(whatif->graph, ahead->node, out);
+	strbuf_printf(out, " (cancel that to free %s now)", ahead->freed == 1 ? "it" : "them");
+}
+
+static void add_in_turn(const struct whatif *whatif, uint32_t node, enum signal_verb verb, uint32_t in_turn,
+			struct strbuf *out)
+{
+	struct whatif_ahead ahead = { .node = GRAPH_NONE };
+	bool stands_ahead = find_ahead(whatif, node, &ahead) && ahead.freed <= in_turn;
 	strbuf_printf(out, "  In turn: %" PRIu32, in_turn);
-	if (find_ahead(whatif, node, &ahead) && ahead.freed <= in_turn) {
-		if (ahead.freed == in_turn)
-			strbuf_add_string(out, in_turn == 1 ? ", behind " : ", all behind ");
-		else
-			strbuf_printf(out, ", of these %" PRIu32 " behind ", ahead.freed);
-		add_pid(whatif->graph, ahead.node, out);
-		add_command(whatif->graph, ahead.node, out);
-		strbuf_printf(out, " (cancel that to free %s now)", ahead.freed == 1 ? "it" : "them");
-	}
+	size_t length = out->length;
+	add_first(whatif, &node, 1, verb, in_turn, stands_ahead ? ahead.node : GRAPH_NONE, out);
+	if (stands_ahead)
+		add_ahead(whatif, &ahead, in_turn, out->length > length, out);
 	strbuf_add_char(out, '.');
 }
 
@@ -107,9 +146,9 @@ static bool add_places(const struct whatif *whatif, uint32_t node, struct strbuf
 	bool moved = whatif_moved(whatif, node, &place);
 	if (!moved && !whatif_stays(whatif, node, &place))
 		return false;
-	add_pid(whatif->graph, place.node, out);
+	object_add_node(whatif->graph, place.node, out);
 	strbuf_add_string(out, moved ? " takes its place behind " : " stays behind ");
-	add_pid(whatif->graph, place.behind, out);
+	object_add_node(whatif->graph, place.behind, out);
 	return true;
 }
 
@@ -152,7 +191,7 @@ static void describe_compact(const struct whatif *whatif, uint32_t node, enum si
 		strbuf_printf(out, "%" PRIu32, forecast->freed);
 	if (forecast->freed == 0 && whatif_moved(whatif, node, &place)) {
 		strbuf_add_string(out, ": ");
-		add_pid(whatif->graph, place.node, out);
+		object_add_node(whatif->graph, place.node, out);
 		strbuf_add_string(out, " moves up");
 	} else if (is_known(forecast->in_turn)) {
 		strbuf_printf(out, "; %" PRIu32 " in turn", forecast->in_turn);
@@ -187,8 +226,21 @@ void whatif_describe(const struct whatif *whatif, uint32_t node, enum signal_ver
 		strbuf_printf(out, " (%s)", doubt_words(forecast.doubts));
 	strbuf_add_char(out, '.');
 	if (is_known(forecast.in_turn))
-		add_in_turn(whatif, node, forecast.in_turn, out);
+		add_in_turn(whatif, node, verb, forecast.in_turn, out);
 	add_places_after(whatif, node, "  ", ".", out);
+}
+
+static void add_stays_of_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+			     struct strbuf *out)
+{
+	struct whatif_place place;
+	if (!whatif_stays_set(whatif, nodes, count, verb, &place))
+		return;
+	strbuf_add_string(out, "  ");
+	object_add_node(whatif->graph, place.node, out);
+	strbuf_add_string(out, " stays behind ");
+	object_add_node(whatif->graph, place.behind, out);
+	strbuf_add_char(out, '.');
 }
 
 void whatif_describe_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
@@ -207,10 +259,21 @@ void whatif_describe_set(const struct whatif *whatif, const uint32_t *nodes, uin
 		add_nodes(whatif->graph, freed, forecast.freed, NAMED_MOST, out);
 	if (!compact && forecast.doubts)
 		strbuf_printf(out, " (%s)", doubt_words(forecast.doubts));
+	if (compact && is_known(forecast.in_turn))
+		strbuf_printf(out, "; %" PRIu32 " in turn", forecast.in_turn);
 	strbuf_add_char(out, '.');
-	if (!compact && forecast.moved > 0)
+	if (compact)
+		return;
+	if (is_known(forecast.in_turn)) {
+		strbuf_printf(out, "  In turn: %" PRIu32, forecast.in_turn);
+		add_first(whatif, nodes, count, verb, forecast.in_turn, GRAPH_NONE, out);
+		strbuf_add_char(out, '.');
+	}
+	if (forecast.moved > 0)
 		strbuf_printf(out, "  %" PRIu32 " only move%s up behind a row's owner.", forecast.moved,
 			      forecast.moved == 1 ? "s" : "");
+	else
+		add_stays_of_set(whatif, nodes, count, verb, out);
 }
 
 void whatif_describe_counts(const struct whatif_forecast *forecast, struct strbuf *out)
@@ -240,9 +303,10 @@ void whatif_describe_clause(const struct whatif *whatif, uint32_t node, enum sig
 		strbuf_printf(out, ", %" PRIu32 " in turn", forecast.in_turn);
 		if (find_ahead(whatif, node, &ahead) && ahead.freed <= forecast.in_turn) {
 			strbuf_printf(out, " (%" PRIu32 " behind ", ahead.freed);
-			add_pid(whatif->graph, ahead.node, out);
+			object_add_node(whatif->graph, ahead.node, out);
 			strbuf_add_char(out, ')');
 		}
+		add_head(whatif, node, verb, forecast.in_turn, out);
 	}
 	if (forecast.doubts)
 		strbuf_printf(out, "; %s", doubt_words(forecast.doubts));

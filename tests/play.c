@@ -3,6 +3,8 @@
 #include "situation.h"
 #include "words.h"
 
+#include "pglocktop/verb.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +63,7 @@ void play_release(struct play *play)
 static void add_signal(struct play *play, const struct signal_request *request)
 {
 	char id[IDENTITY_TEXT_SIZE], clock[WHEN_TEXT_SIZE];
-	strbuf_printf(&play->effects, "signal %s %s", request->verb == SIGNAL_CANCEL ? "cancel" : "terminate",
+	strbuf_printf(&play->effects, "signal %s %s", signal_verbs[request->verb].name,
 		      identity_format(request->target, id));
 	if (request->verb == SIGNAL_CANCEL)
 		strbuf_printf(&play->effects, " query of %s", when_format_clock(request->query_start, clock));

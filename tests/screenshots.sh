@@ -100,7 +100,8 @@ picture() { # picture NAME PATTERN...: when the screen shows the patterns
     local name=$1
     shift
     await "$@"
-    import -window "$window" -strip -define png:compression-level=9 "$work/$name.png"
+    import -window "$window" "$work/window.png"
+    convert "$work/window.png" -strip +dither -colors 64 -define png:compression-level=9 "$work/$name.png"
     mkdir -p screenshots
     mv "$work/$name.png" "screenshots/$name.png"
     echo "screenshots/$name.png"
@@ -118,7 +119,7 @@ go_to() { # go_to NAME: the cursor on this session
 open_display
 stage play
 open_terminal 120x30
-picture tree 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
+picture tree 'NEXT' 'FREES' 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
 go_to checkout
 press K
 picture question 'TERMINATE [0-9]+ checkout' 'y = terminate'
@@ -134,10 +135,10 @@ press 3
 picture objects 'HELD / WANTED' 'conflicts with' 'ahead of it'
 press 1
 stage clear
-picture nobody-waits 'No session waits' 'last block' 'revenue' 'analyst'
+picture nobody-waits 'No session waits' 'last block' 'revenue' 'analyst' '!DEADLOCK'
 close_terminal
 
 stage play
 open_terminal 80x24
-picture 80x24 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
+picture 80x24 'NEXT' 'FREES' 'checkout' 'migration' '2pc order-77' '!DEADLOCK of 2: '
 close_terminal

@@ -48,6 +48,9 @@ struct situation {
 
 /* False with `err` when the text is not understood; nothing is to be released then. */
 bool situation_read(struct situation *situation, const char *text, struct err *err) MUST_CHECK;
+/* Those that a test cannot do without: where one is not understood the test fails. The second releases the text. */
+struct situation situation_must_read(const char *text);
+struct situation situation_must_read_all(struct strbuf *owned);
 void situation_release(struct situation *situation);
 
 /* "4m58s", "250ms"; false when it is no age. */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# All tests. The last line is "N passed, N failed".
+# All tests. The last line is "N passed, N failed"; above it stands once more what failed.
 #
 #   suite.sh check   what runs as anybody, without a network, with what is installed; says what it leaves out
 #   suite.sh all     everything: the plain build, under ASan and UBSan, and what has threads under TSan
@@ -43,6 +43,10 @@ rooms() {
     fi
 }
 
+fail() { # fail WHAT
+    printf '0 1\nFAILED %s\n' "$1" >>"$counts"
+}
+
 # run_build NAME DIRECTORY ROOMS [MAKE ARGUMENTS]: builds the programs of these rooms, then runs them.
 run_build() {
     local name=$1 directory=$2 wanted=$3 room programs=() source
@@ -50,8 +54,7 @@ run_build() {
 
     echo "== $name"
     if ! make -j"$jobs" BUILD="$directory" ROOMS="$wanted" "$@" test-programs; then
-        echo "FAILED: $name does not build"
-        echo "0 1" >>"$counts"
+        fail "$name does not build"
         return 1
     fi
     for room in $wanted; do
@@ -75,7 +78,7 @@ run_all_builds() {
     local sanitize='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all'
 
     # Not what mostly waits for servers; its code is in other programs, too.
-    without='/test_(catalogs|standby|waits|roles|away|source_slots|source_names)$'
+    without='/test_(catalogs|standby|waits|roles|away|heir|consequences|source_slots|source_names)$'
     run_build "under ASan and UBSan" "$build/asan" "$rooms" CFLAGS="$sanitize -fsanitize=address,undefined"
     without=
     wrapper=$(without_random_addresses)
@@ -91,15 +94,29 @@ run_fuzzers() {
         return
     fi
     echo "== the fuzzers, 3 seconds each"
-    make -j"$jobs" fuzz-programs || echo "0 1" >>"$counts"
+    make -j"$jobs" fuzz-programs || fail "the fuzzers do not build"
     for source in tests/fuzz/*.c; do
         fuzzer=$(basename "$source" .c)
         if tests/fuzz.sh "$build" "$fuzzer" 3; then
             echo "1 0" >>"$counts"
         else
-            echo "0 1" >>"$counts"
+            fail "the fuzzer $fuzzer"
         fi
     done
+}
+
+# Each step from the server's rows to the screen, against the baseline.
+run_instructions() {
+    local said status=0
+
+    echo "== the counts of instructions"
+    said=$(make -j"$jobs" BUILD="$build" bench-instructions 2>&1) || status=$?
+    printf '%s\n' "$said"
+    if [ "$status" -ne 0 ]; then
+        fail "the counts of instructions"
+    elif [[ $said != *"left out:"* ]]; then
+        echo "1 0" >>"$counts"
+    fi
 }
 
 # The oldest version, the installed one and the newest: whole with `all`; else on what is there without a network.
@@ -129,11 +146,16 @@ if run_build "the plain build" "$build" "$rooms"; then
     if [ "${1:-}" = all ]; then
         run_all_builds
         run_fuzzers
+        run_instructions
     fi
     run_matrix "${1:-}"
     echo "== the house"
     PGLOCKTOP=$build/pglocktop tests/run.sh -c "$counts" tests/house/*.sh
 fi
 
-awk '{ passed += $1; failed += $2 }
+if grep -q '^FAILED' "$counts"; then
+    echo "== what failed"
+    grep -vE '^[0-9]+ [0-9]+$' "$counts"
+fi
+awk '/^[0-9]/ { passed += $1; failed += $2 }
      END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$counts"

@@ -1,5 +1,7 @@
 #include "batch.h"
 
+#include "batch_csv.h"
+#include "batch_dot.h"
 #include "matching.h"
 #include "selection.h"
 #include "view.h"
@@ -82,7 +84,8 @@ void batch_add_text(const struct options *options, struct charset charset, const
 }
 
 /* A document, or with --select the ids alone. */
-static void add_data(const struct options *options, const struct frame *frame, struct strbuf *out)
+static void add_data(const struct options *options, struct charset charset, const struct frame *frame,
+		     struct strbuf *out)
 {
 	struct json_options json = { .all_edges = options->server.all_edges, .all_locks = options->server.all_locks };
 	struct arena arena = ARENA_INIT;
@@ -91,6 +94,10 @@ static void add_data(const struct options *options, const struct frame *frame, s
 		json.selected = selection_make(&options->select, forest, &arena);
 	if (options->format == OPTIONS_JSON)
 		json_write_snapshot(forest, &json, out);
+	else if (options->format == OPTIONS_CSV)
+		batch_add_csv(forest, json.selected, charset, out);
+	else if (options->format == OPTIONS_DOT)
+		batch_add_dot(frame, options->server.all_edges, charset, out);
 	else
 		selection_add_ids(json.selected, frame->snapshot, out);
 	arena_release(&arena);
@@ -99,8 +106,8 @@ static void add_data(const struct options *options, const struct frame *frame, s
 static bool print(const struct options *options, struct charset charset, const struct frame *frame, struct err *err)
 {
 	struct strbuf out = STRBUF_INIT;
-	if (options->format == OPTIONS_JSON || options->select.given)
-		add_data(options, frame, &out);
+	if (options->format != OPTIONS_TEXT || options->select.given)
+		add_data(options, charset, frame, &out);
 	else
 		batch_add_text(options, charset, frame, output_width(), &out);
 	bool written = fwrite(out.text, 1, out.length, stdout) == out.length && fflush(stdout) == 0;

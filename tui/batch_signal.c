@@ -1,10 +1,12 @@
 #include "batch_signal.h"
 
 #include "confirm.h"
+#include "interrupt.h"
 
 #include "pglocktop/privilege.h"
 #include "pglocktop/question.h"
 #include "pglocktop/signaller.h"
+#include "pglocktop/verb.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,6 +37,7 @@ struct batch {
 	bool unlogged; /* the log cannot be written */
 	struct err unlogged_why;
 	bool lost; /* the source has given up; its last news may still come */
+	int interrupted; /* by which signal; 0: not */
 	struct err *err;
 };
 
@@ -55,6 +58,8 @@ static void add_outcome(const struct signal_news *news, struct strbuf *line)
 		strbuf_printf(line, " after %d ms", (int)(news->elapsed / 1000));
 	if (news->waiters > 0)
 		strbuf_printf(line, "; freed %d of %d waiters", (int)news->freed, (int)news->waiters);
+	if (news->waiters > 0 && news->ended > 0)
+		strbuf_printf(line, " (%d ended)", (int)news->ended);
 	if (news->waiting_before >= 0 && news->waiting_after >= 0)
 		strbuf_printf(line, "; waiting %d -> %d", (int)news->waiting_before, (int)news->waiting_after);
 	if (news->text[0])
@@ -72,7 +77,7 @@ static void print_news(struct batch *batch, const struct signal_news *news)
 	if (batch->options->format == OPTIONS_JSON) {
 		signal_add_result(&inert, news);
 	} else {
-		strbuf_printf(&line, "%s %s: ", verb_of(batch->options) == SIGNAL_CANCEL ? "cancel" : "terminate",
+		strbuf_printf(&line, "%s %s: ", signal_verbs[verb_of(batch->options)].name,
 			      identity_format(news->request.target, id));
 		add_outcome(news, &line);
 		text_add_inert(batch->charset, line.text, &inert);
@@ -135,9 +140,9 @@ static void describe(const struct batch *batch, const struct errand *errand, str
 	const struct session *session = &snapshot->sessions[snapshot_find(snapshot, errand->question.targets[0].id)];
 	struct strbuf line = STRBUF_INIT;
 	char clock[WHEN_TEXT_SIZE];
-	strbuf_printf(&line, "%s %s (%s@%s, %s): %s", errand->question.verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE",
-		      errand->question.label, session->user ? session->user : "?",
-		      session->database ? session->database : "?", session->client ? session->client : "client unknown",
+	strbuf_printf(&line, "%s %s (%s@%s, %s): %s", signal_verbs[errand->question.verb].title, errand->question.label,
+		      session->user ? session->user : "?", session->database ? session->database : "?",
+		      session->client ? session->client : "client unknown",
 		      session->state_text ? session->state_text : "no state");
 	if (session->query_start != WHEN_NONE)
 		strbuf_printf(&line, ", query since %s UTC", when_format_clock(session->query_start, clock));
@@ -263,17 +268,42 @@ static bool take_source_news(struct batch *batch)
 	return news.kind != NEWS_NONE;
 }
 
+/* What was not sent for want of a record is told as such; that of what was sent something is missing, by itself. */
+static void take_appended(struct batch *batch, const struct audit_answer *answer)
+{
+	struct signal_news news;
+	if (signaller_take(batch->signaller, answer, &news))
+		take_news(batch, &news);
+	else if (!answer->done && !batch->unlogged)
+		err_set(batch->err, "not all of it is in the audit log: %.900s", answer->err.text);
+}
+
 static bool take_log_answer(struct batch *batch)
 {
 	struct audit_answer answer = audit_take(batch->audit);
-	struct signal_news news;
-	if (answer.kind == AUDIT_APPENDED && signaller_take(batch->signaller, &answer, &news))
-		take_news(batch, &news);
+	if (answer.kind == AUDIT_APPENDED)
+		take_appended(batch, &answer);
 	return answer.kind != AUDIT_NOTHING;
 }
 
-/* The server is gone, and with it what became of the rest. */
-static void give_up(struct batch *batch)
+/* The last lines: they are answered before a probe that is asked for after them. */
+static void await_log(struct batch *batch)
+{
+	struct pollfd ready = { audit_fd(batch->audit), POLLIN, 0 };
+	audit_probe(batch->audit);
+	for (;;) {
+		struct audit_answer answer = audit_take(batch->audit);
+		if (answer.kind == AUDIT_PROBED)
+			return;
+		if (answer.kind == AUDIT_APPENDED)
+			take_appended(batch, &answer);
+		else
+			poll(&ready, 1, -1);
+	}
+}
+
+/* What became of the rest is not known. */
+static void give_up(struct batch *batch, const char *why)
 {
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct errand *errand = &batch->errands[i];
@@ -284,22 +314,26 @@ static void give_up(struct batch *batch)
 					    .elapsed = WHEN_NONE,
 					    .waiting_before = -1,
 					    .waiting_after = -1,
-					    .waiters = -1,
-					    .text = "the connection was lost: it may have been sent" };
+					    .waiters = -1 };
+		snprintf(news.text, sizeof news.text, "%s: it may have been sent", why);
 		finish(batch, errand, &news);
 	}
 }
 
-/* Each signal has an end: the source gives up on it, or on the server. */
-static void await_ends(struct batch *batch)
+/* Each signal has an end: the source gives up on it, or on the server; or somebody does on this program. */
+static void await_ends(struct batch *batch, struct interrupt *interrupt)
 {
 	struct pollfd ready[] = { { batch->source->ops->fd(batch->source), POLLIN, 0 },
-				  { audit_fd(batch->audit), POLLIN, 0 } };
+				  { audit_fd(batch->audit), POLLIN, 0 },
+				  { interrupt->fd, POLLIN, 0 } };
 	while (batch->open > 0) {
 		bool news = take_source_news(batch);
 		bool answer = take_log_answer(batch);
-		if (!news && !answer && poll(ready, 2, batch->lost ? LAST_WORDS : -1) == 0)
-			give_up(batch);
+		if (!news && !answer && poll(ready, 3, batch->lost ? LAST_WORDS : -1) == 0)
+			give_up(batch, "the connection was lost");
+		batch->interrupted = interrupt_take(interrupt);
+		if (batch->interrupted)
+			give_up(batch, "interrupted");
 	}
 }
 
@@ -329,8 +363,12 @@ static void signal_all(struct batch *batch)
 	}
 	if (!batch->options->yes && !ask(batch))
 		return;
+	struct interrupt interrupt;
+	interrupt_begin(&interrupt);
 	send_all(batch);
-	await_ends(batch);
+	await_ends(batch, &interrupt);
+	await_log(batch);
+	interrupt_end(&interrupt);
 }
 
 int batch_signal_run(const struct options *options, const struct targets *targets, struct charset charset,
@@ -358,6 +396,9 @@ int batch_signal_run(const struct options *options, const struct targets *target
 	/* One that hangs is left behind; the program ends. */
 	if (batch.audit)
 		(void)audit_stop(batch.audit, LOG_LAST_WAIT);
+	/* The last lines are on the record: the shell hears which signal it was. */
+	if (batch.interrupted)
+		raise(batch.interrupted);
 	free(batch.errands);
 	frame_free(owned_frame);
 	return code;

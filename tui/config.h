@@ -24,6 +24,7 @@ struct config {
 	char *path; /* NULL: there is no place for one */
 	struct config_entry *entries; /* in order */
 	uint32_t count;
+	size_t capacity;
 };
 
 /* $XDG_CONFIG_HOME/pglocktop/config, or the one under ~/.config; malloc'd, NULL: neither is known. */

@@ -1,5 +1,7 @@
 #include "confirm.h"
 
+#include "output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,20 +9,6 @@
 #include <unistd.h>
 
 enum { ANSWER_SIZE = 256 };
-
-static bool write_all(int fd, const char *text)
-{
-	for (size_t left = strlen(text); left > 0;) {
-		ssize_t written = write(fd, text, left);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		text += written;
-		left -= (size_t)written;
-	}
-	return true;
-}
 
 /* The terminal gathers the line, and Ctrl-C ends the program as it does any other. */
 static bool read_line(int tty, char line[static ANSWER_SIZE])
@@ -55,7 +43,7 @@ enum confirm_reply confirm_ask(const char *text, const char *answer, struct err 
 		return CONFIRM_NO_TERMINAL;
 	}
 	tcflush(tty, TCIFLUSH);
-	bool answered = write_all(tty, text) && read_line(tty, line);
+	bool answered = output_write(tty, text, strlen(text)) && read_line(tty, line);
 	bool yes = answered && strcmp(line, answer) == 0 && !more_waits(tty);
 	close(tty);
 	return yes ? CONFIRM_YES : CONFIRM_NO;

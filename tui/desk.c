@@ -114,9 +114,11 @@ static void desk_finish_matching(struct desk *desk, int64_t now)
 	desk->filter = coming.filter;
 	desk->search = coming.search;
 	desk->coming = (struct desk_coming){ .under_way = false };
-	if (desk->state.search_jump)
+	desk->changed = true;
+	if (desk->state.search_jump) {
 		state_jump_to_found(&desk->state, desk->scene, now);
-	desk_touch(desk, DESK_SCENE_OLD);
+		desk_touch(desk, DESK_SCENE_OLD);
+	}
 	desk_take_queued(desk);
 }
 
@@ -250,7 +252,7 @@ int64_t desk_next_tick(const struct desk *desk, int64_t now)
 void desk_draw(struct desk *desk, int64_t now)
 {
 	static const char no_room[] = "the question does not fit: make the terminal larger";
-	if (!state_has_room_to_ask(&desk->state))
+	if (question_is_shown(&desk->state.question) && !state_has_room_to_ask(&desk->state))
 		state_close_question(&desk->state, now, no_room);
 	desk_settle(desk);
 	if (desk->scene)

@@ -13,7 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 enum { EXIT_WRONG_USE = 1, EXIT_NO_SERVER = 2 };
+
+enum { KEPT_BLOCK = 4 * 1024 * 1024, KEPT_MEMORY = 32 * 1024 * 1024 };
 
 static int complain(struct charset charset, const struct err *err, int code)
 {
@@ -97,11 +103,25 @@ static int act(const struct options *options, struct charset charset)
 	return code;
 }
 
+/*
+ * A frame is given back when the next one is shown, and made anew a second later, by another thread. Kept, its pages
+ * need not be asked of the kernel each time; in one heap for all threads, they are not kept twice.
+ */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK);
+	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+#endif
+}
+
 int main(int argc, char *argv[])
 {
 	struct options options;
 	struct config config;
 	struct err err;
+	keep_memory();
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
 	enum options_outcome outcome = read_options(argc, argv, &config, &options, &err);

@@ -7,19 +7,10 @@
 #include "pglocktop/version.h"
 
 #include <assert.h>
-#include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define TRY_HELP "pglocktop --help lists the options"
-#define INTERVAL_DEFAULT WHEN_SECOND
-#define SHARE_DEFAULT 5 /* per cent */
-#define WAIT_DEFAULT (3 * WHEN_SECOND)
-#define MOST_DEFAULT 5
 #define SECONDS_MOST (1000000000 * WHEN_SECOND)
 #define COUNT_MOST 1000000
-#define LONG_VALUE 0x100 /* what getopt_long returns for the name of row i: LONG_VALUE + i */
-#define OPTION_MOST 64
 
 static bool set_interval(struct options *options, const char *argument, struct err *err)
 {
@@ -55,13 +46,16 @@ static bool set_filter(struct options *options, const char *argument, struct err
 
 static bool set_format(struct options *options, const char *argument, struct err *err)
 {
-	if (strcmp(argument, "text") == 0)
-		options->format = OPTIONS_TEXT;
-	else if (strcmp(argument, "json") == 0)
-		options->format = OPTIONS_JSON;
-	else
-		return err_set(err, "unknown format \"%s\": --format takes text or json", argument);
-	return true;
+	static const char *const names[] = {
+		[OPTIONS_TEXT] = "text", [OPTIONS_JSON] = "json", [OPTIONS_CSV] = "csv", [OPTIONS_DOT] = "dot"
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(argument, names[i]) != 0)
+			continue;
+		options->format = (enum options_format)i;
+		return true;
+	}
+	return err_set(err, "unknown format \"%s\": --format takes text, json, csv or dot", argument);
 }
 
 static bool parse_count(const char *name, const char *argument, uint32_t *count, struct err *err)
@@ -89,6 +83,8 @@ static bool set_max(struct options *options, const char *argument, struct err *e
 
 static bool set_select(struct options *options, const char *argument, struct err *err)
 {
+	if (!argument[strspn(argument, " \t")])
+		return err_set(err, "--select without a pattern would choose everybody: give one");
 	struct filter *filter = filter_new(argument, err, NULL);
 	if (!filter)
 		return false;
@@ -204,10 +200,10 @@ const struct option_row option_rows[] = {
 	{ 0, "no-color", NULL, "no colours; as NO_COLOR in the environment", OPTIONS_SCREEN, MEMBER(no_color),
 	  CONFIGURABLE },
 	{ 0, "once", NULL, "print a snapshot and exit", OPTIONS_PRINT, MEMBER(once) },
-	{ 0, "format", "FORMAT", "text (the tree) or json (one document a line)", OPTIONS_PRINT,
+	{ 0, "format", "FORMAT", "text (the tree), json (one document a line), csv, dot", OPTIONS_PRINT,
 	  .set = set_format },
 	{ 0, "count", "N", "print N snapshots, an interval apart", OPTIONS_PRINT, .set = set_count },
-	{ 0, "all-edges", NULL, "json: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
+	{ 0, "all-edges", NULL, "json, dot: every blocker, not only the first 32", OPTIONS_PRINT, MEMBER(server.all_edges) },
 	{ 0, "all-locks", NULL, "json: every lock, not only contended ones", OPTIONS_PRINT, MEMBER(server.all_locks) },
 	{ 0, "select", "TERMS", "only those that match; text: bare ids, for --cancel -", OPTIONS_PRINT,
 	  .set = set_select },
@@ -245,7 +241,7 @@ const struct option_row config_rows[] = {
 const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
 const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
 
-static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_MOST, "raise OPTION_MOST");
+static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_ROWS_MOST, "raise OPTION_ROWS_MOST");
 
 bool options_parse_seconds(const char *text, double least, double most, int64_t *age, struct err *err)
 {
@@ -294,133 +290,6 @@ bool options_parse_order(const char *text, struct forest_order *order, struct er
 	return true;
 }
 
-/* As libpq tells a connection string from a database's name (recognized_connection_string, fe-connect.c). */
-static bool is_conninfo(const char *database)
-{
-	return strncmp(database, "postgresql://", 13) == 0 || strncmp(database, "postgres://", 11) == 0 ||
-	       strchr(database, '=');
-}
-
-/* As in psql an operand fills what no option has given: first the database, then the role. */
-static bool take_operands(int argc, char *argv[], struct connect_options *connect, struct err *err)
-{
-	for (int i = optind; i < argc; i++) {
-		if (!connect->database)
-			connect->database = argv[i];
-		else if (!connect->user)
-			connect->user = argv[i];
-		else
-			return err_set(err, "too many arguments (the first is \"%s\"): %s", argv[i], TRY_HELP);
-	}
-	if (connect->database && is_conninfo(connect->database)) {
-		connect->conninfo = connect->database;
-		connect->database = NULL;
-	}
-	return true;
-}
-
-/* By row: it is on the command line. */
-struct given {
-	bool row[OPTION_MOST];
-};
-
-static bool is_given(const struct given *given, const char *name)
-{
-	for (size_t i = 0; i < option_row_count; i++)
-		if (strcmp(option_rows[i].name, name) == 0)
-			return given->row[i];
-	err_die("there is no option --%s", name);
-}
-
-static bool check_combinations(const struct options *options, const struct given *given, struct err *err)
-{
-	bool signals = options->signal != OPTIONS_NO_SIGNAL, once = options->once;
-	bool json = options->format == OPTIONS_JSON, selects = options->select.given;
-	const struct {
-		const char *name;
-		bool possible;
-		const char *wants;
-	} rules[] = {
-		{ "once", !signals && !options->check, "neither --cancel nor --terminate nor --check" },
-		{ "check", !signals, "neither --cancel nor --terminate" },
-		{ "format", once || signals || options->check, "--once, --check, --cancel or --terminate" },
-		{ "count", once, "--once" },
-		{ "exit-code", once, "--once" },
-		{ "all-edges", once && json, "--once --format json" },
-		{ "all-locks", once && json, "--once --format json" },
-		{ "select", once, "--once" },
-		{ "min-wait", once, "--once" },
-		{ "min-xact", once, "--once" },
-		{ "state", once, "--once" },
-		{ "blocks", once, "--once" },
-		{ "filter", !json, "--format text: a json document holds the whole snapshot" },
-		{ "filter", !selects, "the tree, not with --select, which chooses by the same terms" },
-		{ "sort", !json, "--format text: a json document has the order of its format" },
-		{ "read-only", !signals, "neither --cancel nor --terminate" },
-		{ "yes", signals, "--cancel or --terminate" },
-		{ "wait", signals, "--cancel or --terminate" },
-		{ "max", signals, "--cancel or --terminate" },
-	};
-	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-		if (!rules[i].possible && is_given(given, rules[i].name))
-			return err_set(err, "--%s goes with %s", rules[i].name, rules[i].wants);
-	if (signals && options->server.read_only)
-		return err_set(err, "read-only: nothing can be signalled");
-	return true;
-}
-
-static const struct option_row *row_of_value(int value)
-{
-	if (value >= LONG_VALUE)
-		return &option_rows[value - LONG_VALUE];
-	for (size_t i = 0; i < option_row_count; i++)
-		if (option_rows[i].letter == value)
-			return &option_rows[i];
-	return NULL;
-}
-
-/* `?` is left out of the letters, since it is what getopt_long returns for an unknown one. */
-static void build_getopt(struct option longs[static OPTION_MOST + 1], char shorts[static 2 * OPTION_MOST + 2])
-{
-	*shorts++ = ':';
-	for (size_t i = 0; i < option_row_count; i++) {
-		const struct option_row *row = &option_rows[i];
-		longs[i] = (struct option){ row->name, row->argument ? required_argument : no_argument, NULL,
-					    LONG_VALUE + (int)i };
-		if (row->letter && row->letter != '?') {
-			*shorts++ = (char)row->letter;
-			if (row->argument)
-				*shorts++ = ':';
-		}
-	}
-	longs[option_row_count] = (struct option){ NULL, 0, NULL, 0 };
-	*shorts = '\0';
-}
-
-static void add_spelling(const struct option_row *row, struct strbuf *out)
-{
-	if (row->letter)
-		strbuf_printf(out, "-%c, ", row->letter);
-	strbuf_printf(out, "--%s", row->name);
-}
-
-static void explain_misuse(int value, char *argv[], struct err *err)
-{
-	const struct option_row *row = optopt ? row_of_value(optopt) : NULL;
-	struct strbuf spelling = STRBUF_INIT;
-	if (row)
-		add_spelling(row, &spelling);
-	if (row && value == ':')
-		err_set(err, "option %s needs an argument, %s: %s", spelling.text, row->argument, TRY_HELP);
-	else if (row)
-		err_set(err, "option %s takes no argument: leave it out", spelling.text);
-	else if (optopt > ' ' && optopt < 0x7f)
-		err_set(err, "unknown option -%c: %s", optopt, TRY_HELP);
-	else
-		err_set(err, "option \"%s\" is unknown or ambiguous: %s", argv[optind - 1], TRY_HELP);
-	strbuf_release(&spelling);
-}
-
 bool option_apply(const struct option_row *row, struct options *options, const char *argument, struct err *err)
 {
 	if (row->set)
@@ -433,77 +302,18 @@ bool option_apply(const struct option_row *row, struct options *options, const c
 	return true;
 }
 
-static enum options_outcome take_options(int argc, char *argv[], struct options *options, struct given *given,
-					 struct err *err)
+void option_add_spelling(const struct option_row *row, struct strbuf *out)
 {
-	struct option longs[OPTION_MOST + 1];
-	char shorts[2 * OPTION_MOST + 2];
-	build_getopt(longs, shorts);
-	optind = 0; /* glibc: start anew */
-	opterr = 0;
-	for (;;) {
-		optopt = 0;
-		int value = getopt_long(argc, argv, shorts, longs, NULL);
-		if (value == -1)
-			return OPTIONS_RUN;
-		if (value == '?' && optopt == '?')
-			return OPTIONS_HELP;
-		if (value == '?' || value == ':') {
-			explain_misuse(value, argv, err);
-			return OPTIONS_WRONG;
-		}
-		const struct option_row *row = row_of_value(value);
-		if (row->outcome != OPTIONS_RUN)
-			return row->outcome;
-		if (!option_apply(row, options, optarg, err))
-			return OPTIONS_WRONG;
-		given->row[row - option_rows] = true;
-	}
-}
-
-/* Defaults, the configuration, the command line. */
-static enum options_outcome read_all(int argc, char *argv[], const struct config *config, const char *service,
-				     struct options *options, struct given *given, struct err *err)
-{
-	*options = (struct options){ .server.interval = INTERVAL_DEFAULT,
-				     .server.server_share = SHARE_DEFAULT,
-				     .count = 1,
-				     .wait = WAIT_DEFAULT,
-				     .most = MOST_DEFAULT };
-	*given = (struct given){ .row = { false } };
-	if (config && !config_apply(config, service, options, err))
-		return OPTIONS_WRONG;
-	enum options_outcome outcome = take_options(argc, argv, options, given, err);
-	if (outcome == OPTIONS_RUN && !take_operands(argc, argv, &options->server.connect, err))
-		return OPTIONS_WRONG;
-	return outcome;
-}
-
-enum options_outcome options_parse(int argc, char *argv[], const struct config *config, struct options *options,
-				   struct err *err)
-{
-	struct given given;
-	/* A first time for the connection, whose service says what of the configuration holds. */
-	enum options_outcome outcome = read_all(argc, argv, NULL, NULL, options, &given, err);
-	if (outcome == OPTIONS_RUN && config) {
-		char *service = source_service_name(&options->server.connect);
-		outcome = read_all(argc, argv, config, service, options, &given, err);
-		free(service);
-	}
-	if (outcome != OPTIONS_RUN)
-		return outcome;
-	if (!check_combinations(options, &given, err))
-		return OPTIONS_WRONG;
-	options->server.once = options->once || options->check || options->signal != OPTIONS_NO_SIGNAL;
-	options->server.interactive = !options->server.once;
-	return OPTIONS_RUN;
+	if (row->letter)
+		strbuf_printf(out, "-%c, ", row->letter);
+	strbuf_printf(out, "--%s", row->name);
 }
 
 static void add_help_row(const struct option_row *row, struct strbuf *out)
 {
 	struct strbuf left = STRBUF_INIT;
 	strbuf_add_string(&left, row->letter ? "" : "    ");
-	add_spelling(row, &left);
+	option_add_spelling(row, &left);
 	if (row->argument)
 		strbuf_printf(&left, " %s", row->argument);
 	strbuf_printf(out, " %-23s %s\n", left.text, row->help);

@@ -12,13 +12,13 @@
 #include "pglocktop/source.h"
 #include "pglocktop/strbuf.h"
 
-enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
+enum options_format { OPTIONS_TEXT, OPTIONS_JSON, OPTIONS_CSV, OPTIONS_DOT };
 
 /* With --once: only these sessions. */
 struct options_select {
 	bool given;
 	const char *terms; /* compiles; NULL: any */
-	int64_t least_wait, least_xact; /* ages; 0: any */
+	int64_t least_wait, least_xact; /* ages; WHEN_NONE: any, and those without one */
 	const char *state; /* as the server says it; NULL: any */
 	uint32_t least_blocks;
 };
@@ -104,10 +104,14 @@ struct option_row {
 
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+enum { OPTION_ROWS_MOST = 64 }; /* no more than these */
 
 /* What only the configuration file can say. */
 extern const struct option_row config_rows[];
 extern const size_t config_row_count;
+
+/* "-f, --filter" */
+void option_add_spelling(const struct option_row *row, struct strbuf *out);
 
 /* Sets what the row is about; `argument` must stay. */
 bool option_apply(const struct option_row *row, struct options *options, const char *argument,

@@ -1,5 +1,7 @@
 #include "password.h"
 
+#include "output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,30 +19,17 @@ struct asking {
 	struct strbuf prompt;
 };
 
-static void write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return;
-		text += written;
-		length -= (size_t)written;
-	}
-}
-
 /* What was typed before is no answer: it is thrown away. */
 static void show_prompt(const struct asking *asking)
 {
 	tcsetattr(asking->tty, TCSAFLUSH, &asking->hidden);
-	write_all(asking->tty, asking->prompt.text, asking->prompt.length);
+	output_write(asking->tty, asking->prompt.text, asking->prompt.length);
 }
 
 static void leave_prompt(const struct asking *asking)
 {
 	tcsetattr(asking->tty, TCSAFLUSH, &asking->shown);
-	write_all(asking->tty, "\n", 1);
+	output_write(asking->tty, "\n", 1);
 }
 
 /* The signal does what it does by itself, on a terminal as it was. From a stop, or where it is ignored, it goes on. */

@@ -7,7 +7,7 @@
 
 static bool is_old_enough(int64_t age, int64_t least)
 {
-	return least == 0 || (age != WHEN_NONE && age >= least);
+	return least == WHEN_NONE || (age != WHEN_NONE && age >= least);
 }
 
 static bool blocks_enough(const struct forest *forest, uint32_t node, uint32_t least)

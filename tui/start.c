@@ -1,8 +1,10 @@
 #include "start.h"
 
+#include "output.h"
 #include "password.h"
 
-#include <errno.h>
+#include "pglocktop/ordinal.h"
+
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,19 +13,6 @@
 
 /* Less than this is not worth a word. */
 enum { PATIENCE = 1000 * 1000, PASSWORD_SIZE = 1024 };
-
-static void write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return;
-		text += written;
-		length -= (size_t)written;
-	}
-}
 
 static bool ask_password(struct source *source, const struct source_status *status, struct charset charset,
 			 struct err *err)
@@ -43,7 +32,7 @@ static bool slow_text(const struct source_status *status, int64_t now, char *tex
 	int64_t passed = now - status->since_monotonic, seconds = passed / WHEN_SECOND;
 	if (status->state == SOURCE_NO_SLOT) {
 		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time, Ctrl-C stops",
-			 status->attempt, text_ordinal(status->attempt));
+			 status->attempt, ordinal_ending(status->attempt));
 		return true;
 	}
 	if (passed < PATIENCE)
@@ -78,7 +67,7 @@ struct notice {
 static void notice_clear(struct notice *notice)
 {
 	if (notice->shown)
-		write_all(STDERR_FILENO, "\r\033[K", 4);
+		output_write(STDERR_FILENO, "\r\033[K", 4);
 	notice->shown = false;
 }
 
@@ -88,7 +77,7 @@ static void notice_write(const struct notice *notice, const char *text, const ch
 	strbuf_add_string(&line, "pglocktop: ");
 	text_add_inert(notice->charset, text, &line);
 	strbuf_add_string(&line, end);
-	write_all(STDERR_FILENO, line.text, line.length);
+	output_write(STDERR_FILENO, line.text, line.length);
 	strbuf_release(&line);
 }
 

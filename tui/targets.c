@@ -1,5 +1,7 @@
 #include "targets.h"
 
+#include "pglocktop/heap.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +67,7 @@ static bool add(struct targets *targets, const char *text, struct err *err)
 	struct identity id;
 	if (!parse(text, &id, err))
 		return false;
-	targets->ids = realloc(targets->ids, (targets->count + 1) * sizeof *targets->ids);
-	if (!targets->ids)
-		err_die("out of memory");
+	targets->ids = heap_grow(targets->ids, &targets->capacity, targets->count + (size_t)1, sizeof id);
 	targets->ids[targets->count++] = id;
 	return true;
 }
@@ -88,17 +88,33 @@ static bool read_all(int input, struct strbuf *text, struct err *err)
 	}
 }
 
+/* Of the line that `at` is in. */
+static unsigned count_lines(const char *text, const char *at)
+{
+	unsigned line = 1;
+	for (; text < at; text++)
+		line += *text == '\n';
+	return line;
+}
+
 static bool add_input(struct targets *targets, int input, struct err *err)
 {
 	static const char blanks[] = " \t\r\n";
 	struct strbuf text = STRBUF_INIT;
 	bool good = read_all(input, &text, err);
+	/* It would hide what comes after it. */
+	if (good && strlen(text.text) != text.length)
+		good = err_set(err, "standard input has a zero byte in line %u: ids are one a line",
+			       count_lines(text.text, text.text + strlen(text.text)));
 	for (char *at = text.text; good && *(at += strspn(at, blanks));) {
 		size_t length = strcspn(at, blanks);
-		bool last = at[length] == '\0';
+		char end = at[length];
+		struct err why;
 		at[length] = '\0';
-		good = add(targets, at, err);
-		at += length + !last;
+		if (!add(targets, at, &why))
+			good = err_set(err, "standard input, line %u: %.900s", count_lines(text.text, at), why.text);
+		at[length] = end;
+		at += length;
 	}
 	strbuf_release(&text);
 	return good;

@@ -9,6 +9,7 @@
 struct targets {
 	struct identity *ids; /* in the order in which they were given, each once */
 	uint32_t count;
+	size_t capacity;
 };
 
 /*

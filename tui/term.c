@@ -1,5 +1,6 @@
 #include "term.h"
 
+#include "output.h"
 #include "term_key.h"
 #include "term_osc.h"
 #include "term_signal.h"
@@ -105,20 +106,10 @@ static const struct {
 	{ KEY_C3, INPUT_PAGE_DOWN },
 };
 
-/* Straight to the terminal; in order with curses' own output, which it flushes at the end of every update. */
+/* In order with curses' own output, which it flushes at the end of every update. Of a lost terminal reading tells. */
 static void write_bytes(const char *bytes, size_t length)
 {
-	while (length > 0) {
-		ssize_t written = write(STDOUT_FILENO, bytes, length);
-		if (written < 0 && errno == EAGAIN) {
-			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
-		} else if (written < 0 && errno != EINTR) {
-			return; /* the terminal is gone: reading from it will tell */
-		} else if (written > 0) {
-			bytes += written;
-			length -= (size_t)written;
-		}
-	}
+	output_write(STDOUT_FILENO, bytes, length);
 }
 
 static void write_string(const char *string)

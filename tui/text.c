@@ -254,10 +254,3 @@ void text_add_inert(struct charset charset, const char *text, struct strbuf *out
 	while (text_next_glyph(&reader, &glyph))
 		text_add_glyph(&glyph, out);
 }
-
-const char *text_ordinal(unsigned number)
-{
-	static const char *const endings[] = { "th", "st", "nd", "rd" };
-	bool teen = number / 10 % 10 == 1;
-	return endings[teen || number % 10 > 3 ? 0 : number % 10];
-}

@@ -74,7 +74,4 @@ int text_wrap(struct charset charset, const char *text, int width, int limit,
 int text_wrap_sentence(struct charset charset, const char *text, int width, int limit,
 		       void (*line)(void *context, const char *text), void *context);
 
-/* "st", "nd", "rd" or "th": what goes after the number. */
-const char *text_ordinal(unsigned number);
-
 #endif

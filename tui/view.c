@@ -43,14 +43,9 @@ static bool draw_details_with_question(struct canvas *canvas, const struct view_
 	return true;
 }
 
-struct query_lines {
-	struct canvas *canvas;
-	int y;
-};
-
-static void draw_query_line(void *context, const char *text)
+void view_draw_line(void *context, const char *text)
 {
-	struct query_lines *lines = context;
+	struct view_lines *lines = context;
 	canvas_put(lines->canvas, lines->y++, 1, -1, STYLE_NORMAL, text);
 }
 
@@ -64,8 +59,8 @@ static void draw_query(struct canvas *canvas, const struct view_context *context
 	struct column_row row = column_row_of_session(context->scene->frame, session);
 	column_format(&columns[COLUMN_QUERY], &row, context->state->ascii, &text);
 	if (context->state->wrap) {
-		struct query_lines lines = { canvas, layout->query_y };
-		text_wrap(canvas->charset, text.text, canvas->width - 2, layout->query_lines, draw_query_line, &lines);
+		struct view_lines lines = { canvas, layout->query_y };
+		text_wrap(canvas->charset, text.text, canvas->width - 2, layout->query_lines, view_draw_line, &lines);
 	} else {
 		canvas_put_cut(canvas, layout->query_y, 1, -1, STYLE_NORMAL, text.text);
 	}
@@ -87,7 +82,7 @@ static bool draw_list(struct canvas *canvas, const struct view_context *context,
 {
 	const struct layout *layout = &context->layout;
 	view_draw_titles(canvas, context);
-	if (context->state->question.stage > QUESTION_WANTED)
+	if (question_is_shown(&context->state->question))
 		return draw_list_with_question(canvas, context, drawn);
 	view_draw_list(canvas, context, layout->list_y, layout->list_height, context->scene->top);
 	draw_empty(canvas, context);
@@ -98,7 +93,7 @@ static bool draw_list(struct canvas *canvas, const struct view_context *context,
 static void draw_body(struct canvas *canvas, const struct view_context *context, struct view_drawn *drawn)
 {
 	const struct state *state = context->state;
-	bool asking = state->question.stage > QUESTION_WANTED;
+	bool asking = question_is_shown(&state->question);
 	if (state->details && asking)
 		drawn->question_fits = draw_details_with_question(canvas, context, drawn);
 	else if (state->details)

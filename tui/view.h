@@ -41,6 +41,17 @@ uint32_t view_draw_log(struct canvas *canvas, const struct view_context *context
 void view_draw_menu(struct canvas *canvas, const struct view_context *context);
 void view_draw_foot(struct canvas *canvas, const struct view_context *context);
 
+/* At the right end of the titles: which lines of how many there are, "12-31 of 640"; nothing where all are shown. */
+void view_draw_place(struct canvas *canvas, int y, const struct scene *scene);
+
+/* For text_wrap: lines one below the other. */
+struct view_lines {
+	struct canvas *canvas;
+	int y; /* of the next one */
+};
+
+void view_draw_line(void *lines, const char *text);
+
 /*
  * The question's lines at this width: how many, where there is room for so many, and drawn from y on. More than `room`:
  * it does not fit. Only the list of those tagged is shortened, and scrolls; drawing says how far.

@@ -5,6 +5,7 @@
 #include "pglocktop/privilege.h"
 #include "pglocktop/progress.h"
 #include "pglocktop/recovery.h"
+#include "pglocktop/verb.h"
 #include "pglocktop/waitevent.h"
 
 #include <inttypes.h>
@@ -138,7 +139,7 @@ static void page_signal(struct page *page, const struct frame *frame, uint32_t i
 			struct strbuf *text)
 {
 	uint32_t node = frame->graph->session_node[index];
-	strbuf_add_string(text, verb == SIGNAL_CANCEL ? "IF C  " : "IF K  ");
+	strbuf_printf(text, "IF %s  ", signal_verbs[verb].key);
 	if (verb == SIGNAL_CANCEL && !whatif_runs(frame->graph, index))
 		strbuf_add_string(text, "nothing: it runs nothing");
 	else

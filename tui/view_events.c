@@ -1,8 +1,5 @@
 #include "view.h"
 
-#include <stdio.h>
-#include <string.h>
-
 enum { CLOCK_WIDTH = 8, KIND_WIDTH = 8, KIND_LEAST_WIDTH = 60 };
 
 static enum style style_of(const struct event *event)
@@ -43,32 +40,13 @@ static void draw_line(struct canvas *canvas, const struct view_context *context,
 
 static void draw_titles(struct canvas *canvas, const struct view_context *context)
 {
-	const struct scene *scene = context->scene;
 	int y = context->layout.titles_y;
-	char place[64];
 	if (y < 0)
 		return;
 	canvas_fill(canvas, y, 0, -1, STYLE_TITLES);
 	canvas_put(canvas, y, 1, -1, STYLE_TITLES, "TIME");
 	canvas_put_cut(canvas, y, text_x(canvas), -1, STYLE_TITLES, "EVENT, the newest first; queries masked");
-	if (scene->line_count <= scene->list_height)
-		return;
-	snprintf(place, sizeof place, " %u-%u of %u", (unsigned)scene->top + 1,
-		 (unsigned)(scene->top + scene->list_height), (unsigned)scene->line_count);
-	if ((int)strlen(place) < canvas->width / 2)
-		canvas_put_right(canvas, y, canvas->width - (int)strlen(place) - 1, (int)strlen(place), STYLE_TITLES,
-				 place);
-}
-
-struct whole {
-	struct canvas *canvas;
-	int y;
-};
-
-static void draw_whole_line(void *context, const char *text)
-{
-	struct whole *whole = context;
-	canvas_put(whole->canvas, whole->y++, 1, -1, STYLE_NORMAL, text);
+	view_draw_place(canvas, y, context->scene);
 }
 
 /* The line under the cursor, as much of it as there is room for. */
@@ -76,10 +54,10 @@ static void draw_whole(struct canvas *canvas, const struct view_context *context
 {
 	const struct event *event;
 	const struct event_line *line = scene_event_at(context->state, context->scene, context->scene->cursor, &event);
-	struct whole whole = { canvas, context->layout.query_y };
+	struct view_lines lines = { canvas, context->layout.query_y };
 	if (line && context->layout.query_lines > 0)
 		text_wrap_sentence(canvas->charset, line->text, canvas->width - 2, context->layout.query_lines,
-				   draw_whole_line, &whole);
+				   view_draw_line, &lines);
 }
 
 void view_draw_events(struct canvas *canvas, const struct view_context *context)

@@ -2,6 +2,8 @@
 
 #include "keymap.h"
 
+#include "pglocktop/verb.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +31,7 @@ static void put_hints(struct canvas *canvas, int y, const struct hint *hints, si
 /* "cancel (frees 31)" */
 static void name_verb(const struct view_context *context, enum signal_verb verb, char *text, size_t size)
 {
-	const char *word = verb == SIGNAL_CANCEL ? "cancel" : "terminate";
+	const char *word = signal_verbs[verb].name;
 	if (context->state->tags.count > 0) {
 		snprintf(text, size, "%s the %u tagged", word, (unsigned)context->state->tags.count);
 		return;
@@ -152,17 +154,22 @@ static void draw_message(struct canvas *canvas, const struct message *message, i
 static void draw_choice(struct canvas *canvas, const struct state *state, int y)
 {
 	const struct choice *choice = &state->choice;
-	bool cancels = choice->verb == SIGNAL_CANCEL;
+	const struct verb *verb = &signal_verbs[choice->verb];
 	struct strbuf text = STRBUF_INIT;
-	strbuf_printf(&text, "%s?  %s = the %u tagged   . = only %s   else: none", cancels ? "CANCEL" : "TERMINATE",
-		      cancels ? "C" : "K", (unsigned)state->tags.count, choice->label);
+	strbuf_printf(&text, "%s?  %s = the %u tagged   . = only %s   else: none", verb->title, verb->key,
+		      (unsigned)state->tags.count, choice->label);
 	if (text_width(canvas->charset, text.text) > canvas->width - 2) {
 		strbuf_reset(&text);
-		strbuf_printf(&text, "%s = the %u tagged  . = only %d", cancels ? "C" : "K",
-			      (unsigned)state->tags.count, (int)choice->cursor.pid);
+		strbuf_printf(&text, "%s = the %u tagged  . = only %d", verb->key, (unsigned)state->tags.count,
+			      (int)choice->cursor.pid);
 	}
 	canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE, text.text);
 	strbuf_release(&text);
+}
+
+static bool asks_to_unmask(const struct state *state)
+{
+	return question_is_open(&state->question) && state->question.of_mask;
 }
 
 /* The last line while a key or a text is awaited; false: none is. */
@@ -170,12 +177,14 @@ static bool draw_awaited(struct canvas *canvas, const struct state *state, int y
 {
 	if (state->choice.open)
 		draw_choice(canvas, state, y);
+	else if (asks_to_unmask(state))
+		draw_prompt(canvas, &state->question.entry, y);
 	else if (state->prompt.kind != PROMPT_NONE)
 		draw_prompt(canvas, &state->prompt, y);
 	else if (state->copy_pending)
 		canvas_put_cut(canvas, y, 1, -1, STYLE_MESSAGE,
 			       "copy: q query  p pid  s the SQL that ends it  t the tree");
-	return state->choice.open || state->prompt.kind != PROMPT_NONE || state->copy_pending;
+	return state->choice.open || asks_to_unmask(state) || state->prompt.kind != PROMPT_NONE || state->copy_pending;
 }
 
 /* What comes while a person types is said above what is typed. */
@@ -191,7 +200,7 @@ void view_draw_foot(struct canvas *canvas, const struct view_context *context)
 		draw_overlay(canvas, STYLE_ERROR, above, state->prompt.complaint);
 	else if (state->message.kind != MESSAGE_NONE)
 		draw_message(canvas, &state->message, above);
-	else if (above == y && state->question.stage <= QUESTION_WANTED)
+	else if (above == y && !question_is_shown(&state->question))
 		draw_hints(canvas, context, y); /* a question says itself how it is answered */
 }
 

@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include "pglocktop/ordinal.h"
 #include "pglocktop/privilege.h"
 #include "pglocktop/recovery.h"
 
@@ -192,7 +193,7 @@ static void waiting_text(const struct view_context *context, char *text, size_t 
 		break;
 	case SOURCE_NO_SLOT:
 		snprintf(text, size, "no free connection slot; trying every 0.5 s, %u%s time", status->attempt,
-			 text_ordinal(status->attempt));
+			 ordinal_ending(status->attempt));
 		break;
 	case SOURCE_WARMING:
 		snprintf(text, size, "connected, no answer for %d s to: %s%s%s", seconds, status->stage,

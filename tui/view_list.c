@@ -1,7 +1,7 @@
 #include "view.h"
 
+#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { MOST_LEVELS = 8 };
 
@@ -342,6 +342,17 @@ void view_draw_list(struct canvas *canvas, const struct view_context *context, i
 	}
 }
 
+void view_draw_place(struct canvas *canvas, int y, const struct scene *scene)
+{
+	char place[64];
+	if (!scene || scene->line_count <= scene->list_height)
+		return;
+	int width = snprintf(place, sizeof place, " %" PRIu32 "-%" PRIu32 " of %" PRIu32, scene->top + 1,
+			     scene->top + scene->list_height, scene->line_count);
+	if (width < canvas->width / 2)
+		canvas_put_right(canvas, y, canvas->width - width - 1, width, STYLE_TITLES, place);
+}
+
 void view_draw_titles(struct canvas *canvas, const struct view_context *context)
 {
 	int y = context->layout.titles_y;
@@ -354,13 +365,5 @@ void view_draw_titles(struct canvas *canvas, const struct view_context *context)
 		put_cell(canvas, y, at, at->column == sorted ? STYLE_TITLE_SORT : STYLE_TITLES,
 			 column_title(at->column, context->state->ascii));
 	}
-	const struct scene *scene = context->scene;
-	if (!scene || scene->line_count <= scene->list_height)
-		return;
-	char place[64];
-	snprintf(place, sizeof place, " %u-%u of %u", (unsigned)scene->top + 1,
-		 (unsigned)(scene->top + scene->list_height), (unsigned)scene->line_count);
-	if ((int)strlen(place) < canvas->width / 2)
-		canvas_put_right(canvas, y, canvas->width - (int)strlen(place) - 1, (int)strlen(place), STYLE_TITLES,
-				 place);
+	view_draw_place(canvas, y, context->scene);
 }

@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "pglocktop/verb.h"
+
 /*
  * The line that names what could be done next. Where it does not fit, the reason for a terminate goes first, then the
  * second act.
@@ -51,7 +53,7 @@ static int draw_act(struct canvas *canvas, const struct frame *frame, const stru
 {
 	struct strbuf text = STRBUF_INIT;
 	describe_act(frame, act, reason, &text);
-	x += canvas_put(canvas, y, x, -1, STYLE_HINT_KEY, act->verb == SIGNAL_CANCEL ? "C" : "K") + 1;
+	x += canvas_put(canvas, y, x, -1, STYLE_HINT_KEY, signal_verbs[act->verb].key) + 1;
 	x += canvas_put_cut(canvas, y, x, -1, STYLE_HEADER, text.text);
 	strbuf_release(&text);
 	return x;

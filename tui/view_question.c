@@ -1,6 +1,7 @@
 #include "view.h"
 
 #include "pglocktop/consequence.h"
+#include "pglocktop/verb.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -94,11 +95,6 @@ static void add_target(const struct view_context *context, uint32_t index, bool 
 	strbuf_release(&remarks);
 }
 
-static const char *verb_word(const struct question *question)
-{
-	return question->verb == SIGNAL_CANCEL ? "CANCEL" : "TERMINATE";
-}
-
 /* What is being typed, with the place where it goes on. */
 static void add_entry(const struct question *question, bool compact, struct strbuf *out)
 {
@@ -121,8 +117,7 @@ static void add_answer(const struct question *question, int width, struct strbuf
 	if (question->entry.kind != PROMPT_NONE)
 		add_entry(question, width < COMPACT_WIDTH, out);
 	else if (width < COMPACT_WIDTH)
-		strbuf_printf(out, "y = %s %d, else: leave it",
-			      question->verb == SIGNAL_CANCEL ? "cancel" : "terminate",
+		strbuf_printf(out, "y = %s %d, else: leave it", signal_verbs[question->verb].name,
 			      (int)question->targets[0].id.pid);
 	else
 		strbuf_printf(out, "y = %s %d     %sany other key = leave it", verb, (int)question->targets[0].id.pid,
@@ -140,7 +135,7 @@ static void add_one(const struct view_context *context, bool compact, bool stale
 	const struct question *question = &context->state->question;
 	uint32_t index = snapshot_find(context->scene->frame->snapshot, question->targets[0].id);
 	strbuf_printf(next_paragraph(paragraphs), compact ? "%s%s %.24s" : "%s%s %s",
-		      question->unlogged ? UNLOGGED : "", verb_word(question), question->label);
+		      question->unlogged ? UNLOGGED : "", signal_verbs[question->verb].title, question->label);
 	if (index != SNAPSHOT_NO_INDEX)
 		add_target(context, index, compact, stale || question->unlogged, paragraphs);
 	else
@@ -169,7 +164,8 @@ static void add_tagged(const struct view_context *context, bool compact, struct 
 	const struct question *question = &context->state->question;
 	uint32_t left_out = question->target_count - question_count_meant(question);
 	struct strbuf *line = next_paragraph(paragraphs);
-	strbuf_printf(line, "%s%s %s?", question->unlogged ? UNLOGGED : "", verb_word(question), question->label);
+	strbuf_printf(line, "%s%s %s?", question->unlogged ? UNLOGGED : "", signal_verbs[question->verb].title,
+		      question->label);
 	if (left_out > 0)
 		strbuf_printf(line, compact ? " %" PRIu32 " out" : "  Left out: %" PRIu32 ".", left_out);
 	line = next_paragraph(paragraphs);
@@ -268,7 +264,7 @@ uint32_t view_draw_question(struct canvas *canvas, const struct view_context *co
 	const struct question *question = &context->state->question;
 	struct drawing drawing = { .canvas = canvas,
 				   .y = y,
-				   .verb_length = (int)(strlen(verb_word(question)) +
+				   .verb_length = (int)(strlen(signal_verbs[question->verb].title) +
 							(question->unlogged ? strlen(UNLOGGED) : 0)),
 				   .bar = context->state->ascii ? "|" : "┃" };
 	each_line(context, canvas->charset, canvas->width, height - own_height(context, canvas->width), &drawing);

@@ -135,7 +135,7 @@ static int draw_oldest(struct canvas *canvas, const struct view_context *context
 
 static void first_line(const struct view_context *context, struct segment segments[2])
 {
-	const struct last_block *last = &context->state->last_block;
+	const struct history_last *last = &context->state->history.last_block;
 	double age = (double)(context->now - context->scene->frame->received_at) / (double)WHEN_SECOND;
 	segments[0] = (struct segment){ .style = STYLE_STRONG };
 	segments[1] = (struct segment){ .style = STYLE_NORMAL, .rank = 1, .right = true };
@@ -147,9 +147,8 @@ static void first_line(const struct view_context *context, struct segment segmen
 	if (last->ended != WHEN_NONE) {
 		char clock[WHEN_TEXT_SIZE], lasted[WHEN_TEXT_SIZE];
 		snprintf(segments[1].text, sizeof segments[1].text, "last block: %s, %s, %u waiter%s, %s",
-			 when_format_clock(last->began, clock), last->label, (unsigned)last->most_waiters,
-			 last->most_waiters == 1 ? "" : "s",
-			 when_format_age(when_age(last->ended, last->began), lasted));
+			 when_format_clock(last->began, clock), last->label, (unsigned)last->most,
+			 last->most == 1 ? "" : "s", when_format_age(when_age(last->ended, last->began), lasted));
 	}
 }
 

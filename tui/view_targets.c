@@ -29,7 +29,7 @@ static void add_notes(const struct view_context *context, uint32_t index, struct
 {
 	const struct scene *scene = context->scene;
 	const char *warning = consequence_warning(scene->frame->snapshot, index);
-	if (scene->matched && !scene->matched[index])
+	if (scene_leaves_out(scene, context->state, index))
 		strbuf_add_string(out, "(filtered out) ");
 	if (warning)
 		strbuf_printf(out, "(%s) ", warning);

@@ -18,7 +18,8 @@
 
 struct audit_options {
 	const char *path; /* NULL: $XDG_STATE_HOME/pglocktop/audit.jsonl, ~/.local/state without it */
-	bool syslog; /* each line there, too, as authpriv.notice */
+	bool syslog; /* each line there, too, as authpriv.notice: nothing else waits for that, nothing tells of its
+			failure */
 };
 
 enum audit_answer_kind { AUDIT_NOTHING, AUDIT_PROBED, AUDIT_APPENDED, AUDIT_READ };

@@ -1,7 +1,8 @@
 /*
  * check.h - what a role may see and signal, who else may signal, and what would have to be granted or revoked.
  *
- * A source reads a report (COMMAND_CHECK); with a frame of the same source it is told in words or as JSON.
+ * A source reads a report (COMMAND_CHECK); with a frame of the same source it is told in words or as JSON. What is to
+ * be done is told in SQL that can be run as it stands, remarks as its comments.
  */
 #ifndef PGLOCKTOP_CHECK_H
 #define PGLOCKTOP_CHECK_H
@@ -15,16 +16,19 @@ struct check_membership {
 	bool inherited; /* ours has its privileges; else only SET ROLE would give them */
 };
 
-/* A role that is a member of pg_signal_backend. One row for each role through which it is. */
+/* A role that is a member of pg_signal_backend. One row for each grant by which it is. */
 struct check_holder {
 	uint32_t oid;
 	const char *role, *quoted; /* as a name, and as it is written in SQL */
 	const char
 		*through; /* what was granted to it, as written in SQL: pg_signal_backend itself, or another holder */
+	const char *grantor; /* whose grant it is, as written in SQL; "": before 16, where that makes no difference */
 	bool direct;
 	bool login, superuser;
 	bool inherited; /* it has the privileges without SET ROLE */
+	bool sets; /* it may have them by SET ROLE */
 	bool admin; /* it may grant that on */
+	bool granted_on; /* 16+: it has done so; a REVOKE without CASCADE would fail */
 };
 
 struct check_report {

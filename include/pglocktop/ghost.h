@@ -29,7 +29,8 @@ struct ghost {
 
 struct ghosts {
 	struct ghost *list; /* by line */
-	uint32_t count, capacity;
+	uint32_t count;
+	size_t capacity;
 	uint32_t added; /* ever */
 };
 

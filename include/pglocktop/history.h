@@ -30,8 +30,16 @@ struct history_block {
 	uint64_t event; /* number */
 };
 
+/* The block that ended last; of several at once the one that held up most. */
+struct history_last {
+	int64_t began, ended; /* server time; `ended` WHEN_NONE: there was none */
+	uint32_t most; /* waiters beneath it */
+	char label[HISTORY_LABEL]; /* hostile */
+};
+
 struct history {
 	struct events events;
+	struct history_last last_block;
 	struct history_block *blocks; /* by key */
 	uint32_t block_count;
 	int64_t server_time, clock; /* the last frame's taken_at and received_at; WHEN_NONE: there was none */

@@ -25,6 +25,10 @@ const struct locktag *object_of_wait(const struct graph *graph, uint32_t wait);
 /* Appends the short names of a LOCKMODE_BIT set, the weakest first: "RowExcl, Share". */
 void object_add_modes(uint16_t modes, struct strbuf *out);
 
+/* Appends the name of a node: its pid, or of a prepared transaction "2pc " and its gid, "2pc ?" where that is not
+ * known. */
+void object_add_node(const struct graph *graph, uint32_t node, struct strbuf *out);
+
 /*
  * Appends what the tree says of a node: "● row orders (0,6)" for one that only blocks, "→ table orders AccessExcl +3"
  * for one that waits; "+3" counts further blockers. The mode is told where the object can be locked in several that

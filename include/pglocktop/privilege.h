@@ -34,6 +34,12 @@ void privilege_explain(const struct snapshot *snapshot, const struct session *se
 /* Whether our role could be granted more: to see all, or to signal the sessions of other roles. */
 bool privilege_lacks(const struct role_info *role);
 
+/*
+ * The statements that would give it that, with their semicolons: appends the one with this index, from 0; false: there
+ * is none. None at all where it looks like an application's role.
+ */
+bool privilege_statement(const struct snapshot *snapshot, unsigned index, struct strbuf *out);
+
 /* What to ask for, where it lacks something, one line: "GRANT pg_monitor, pg_signal_backend TO dba; never …". */
 void privilege_advise(const struct snapshot *snapshot, struct strbuf *out);
 

@@ -1,5 +1,6 @@
 /*
- * question.h - the question before a signal, as a machine of its own, since it is what must never go wrong.
+ * question.h - the question before a signal, as a machine of its own, since it is what must never go wrong; and by the
+ * same rules the one before masked literals are shown.
  *
  *     CLOSED -> OPEN -> DRAWN -> ARMED -> CLOSED
  *
@@ -49,6 +50,7 @@ struct question {
 	uint32_t target_count;
 	uint32_t asked; /* so many of them were meant when it was first shown */
 	bool of_tags; /* they are the tagged ones, however many; else it is one, and meant */
+	bool of_mask; /* it is about nobody, but whether literals are to show; the rest of this is about signals */
 	uint32_t top; /* of the list of targets, the first one that shows */
 	uint64_t server_epoch;
 	int64_t wanted_at; /* WANTED: when_monotonic() of the key; older frames do not count */
@@ -78,6 +80,9 @@ bool question_open(struct question *question, enum signal_verb verb, const struc
 /* The same for those tagged; false when none of them may be asked about. */
 bool question_open_tagged(struct question *question, enum signal_verb verb, const struct frame *frame,
 			  const struct tags *tags, bool wanted, int64_t now, struct err *err) MUST_CHECK;
+
+/* Whether the mask may be taken off; a typed y and Enter acts. Frames do not close it. */
+void question_open_mask(struct question *question);
 
 /* How many are meant by now. */
 uint32_t question_count_meant(const struct question *question);
@@ -120,6 +125,9 @@ bool question_check(struct question *question, const struct frame *frame, struct
 
 void question_close(struct question *question);
 bool question_is_open(const struct question *question);
+
+/* Whether it stands among the rows of the list: it is about a signal, and not frozen. */
+bool question_is_shown(const struct question *question);
 
 /* The request about one target for a `y` at `now` on that frame: it expires 3 s after, by the server's clock. */
 struct signal_request question_request(const struct question *question, uint32_t target, const struct frame *frame,

@@ -67,6 +67,10 @@ void scene_free(struct scene *owned);
 /* Below this a wait is brief: one refresh, but a second at most, however seldom the person wants to refresh. */
 int64_t scene_brief_wait(const struct state *state);
 
+/* Whether a session does not count among what is listed because the person has a filter, a minimum age, idle ones
+ * hidden. */
+bool scene_leaves_out(const struct scene *scene, const struct state *state, uint32_t session);
+
 /* The cursor has moved, nothing else: the same lines, the place of the cursor and the top anew. O(lines). */
 void scene_follow(struct scene *scene, struct state *state);
 

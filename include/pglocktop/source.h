@@ -82,6 +82,7 @@ struct signal_news {
 	uint64_t frame_serial; /* of the first frame read after the outcome; 0: none was */
 	int32_t freed, waiters; /* of those who waited for the target when it was sent, how many wait no more;
 				   `waiters` -1: not known. The signaller's to count */
+	int32_t ended; /* of the waiters, whose sessions are gone: they may have got what they waited for before */
 	bool late; /* after SIGNAL_STILL_THERE was told */
 	char text[512]; /* what else is to be told, in the server's words or ours, hostile; "" */
 	char sqlstate[6];

@@ -71,16 +71,6 @@ struct past {
 	struct past_slice slices[PAST_SLICES]; /* by slice, modulo */
 };
 
-/* The worst blocker of the last time that anybody waited, for the screen when nobody does. */
-enum { LAST_BLOCK_LABEL = 96 };
-
-struct last_block {
-	bool under_way;
-	int64_t began, ended; /* server time; `ended` WHEN_NONE: there was none yet */
-	uint32_t most_waiters;
-	char label[LAST_BLOCK_LABEL]; /* "8008 checkout", hostile */
-};
-
 enum effect_kind {
 	EFFECT_COMMAND, /* source_send */
 	EFFECT_COPY, /* text into the terminal's clipboard */
@@ -127,7 +117,8 @@ struct state {
 	bool hide_idle;
 	int64_t minimum_age; /* 0: all */
 	struct fold *folds; /* sorted by key */
-	uint32_t fold_count, fold_capacity;
+	uint32_t fold_count;
+	size_t fold_capacity;
 	char filter[512]; /* the terms in use, "" */
 	char user_term[96]; /* the filter's part that the user menu made, "" */
 	char search[512];
@@ -149,7 +140,6 @@ struct state {
 	bool leave_anyway; /* q was pressed with few slots free */
 	struct ghosts ghosts;
 	struct past past;
-	struct last_block last_block;
 	struct history history; /* kept also when the server is another one */
 	struct source_status status;
 	int64_t lost_since; /* when_wall_clock(), until the connection is back; WHEN_NONE */
@@ -161,7 +151,8 @@ struct state {
 	uint32_t log_top;
 	uint64_t signal_serial;
 	struct effect *effects;
-	uint32_t effect_count, effect_capacity;
+	uint32_t effect_count;
+	size_t effect_capacity;
 };
 
 struct scene; /* scene.h: what is shown of a frame, made from this state */

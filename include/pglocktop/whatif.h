@@ -54,11 +54,17 @@ uint32_t whatif_freed(const struct whatif *whatif, uint32_t node, enum signal_ve
 
 /*
  * All of these going at once, which may free more than each by itself: who waits for nobody but them. Those freed, by
- * node, at most `capacity` of them. Who follows in turn is not looked into. O(entries of the locks that they have to do
- * with).
+ * node, at most `capacity` of them. Of one it is its own forecast. O(rows log rows).
  */
 struct whatif_forecast whatif_forecast_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count,
 					   enum signal_verb verb, uint32_t *out, uint32_t capacity);
+
+/*
+ * Who gets a lock next, when those have finished whom the going of these has freed: they head the queues then. By node,
+ * at most `capacity` of them; returns how many. O(entries of the locks that they have to do with).
+ */
+uint32_t whatif_heads(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      uint32_t *out, uint32_t capacity);
 
 struct whatif_place {
 	uint32_t node;
@@ -70,6 +76,10 @@ bool whatif_moved(const struct whatif *whatif, uint32_t node, struct whatif_plac
 
 /* One that waits for the node and goes on waiting for somebody else for good when it goes; false: there is none. */
 bool whatif_stays(const struct whatif *whatif, uint32_t node, struct whatif_place *stays);
+
+/* The same when all of these go at once. O(rows log rows). */
+bool whatif_stays_set(const struct whatif *whatif, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+		      struct whatif_place *stays);
 
 /*
  * Of those that follow the node, at once or in turn, and themselves only wait ahead of others: the one whose cancel

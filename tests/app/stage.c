@@ -120,6 +120,30 @@ void stage_drop_session(struct stage *stage, PGconn *session)
 	drop(session);
 }
 
+static bool set_next_pid(int pid)
+{
+	FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "we");
+	if (!last)
+		return false;
+	bool set = fprintf(last, "%d", pid - 1) > 0;
+	return fclose(last) == 0 && set;
+}
+
+bool stage_reuse_pid(struct stage *stage, PGconn *session, PGconn **heir)
+{
+	enum { TRIES = 50 };
+	int pid = PQbackendPID(session);
+	stage_drop_session(stage, session);
+	stage_expect_dead(stage, pid);
+	for (int i = 0; i < TRIES && set_next_pid(pid); i++) {
+		*heir = stage_session(stage, "user=app application_name=heir");
+		if (PQbackendPID(*heir) == pid)
+			return true;
+		stage_drop_session(stage, *heir);
+	}
+	return false;
+}
+
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 {
 	char sql[128];
@@ -129,6 +153,13 @@ void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter)
 	snprintf(sql, sizeof sql, "select clock_timestamp() - query_start > '1s' from pg_stat_activity where pid = %d",
 		 PQbackendPID(waiter));
 	pgserver_wait_until(stage->admin, sql);
+}
+
+struct stage_jam stage_jam(struct stage *stage)
+{
+	struct stage_jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
+	stage_block_row(stage, jam.holder, jam.waiter);
+	return jam;
 }
 
 bool stage_lives(struct stage *stage, int pid)
@@ -255,6 +286,23 @@ void stage_expect_gone(struct stage *stage, const char *text)
 		fail_msg("\"%s\" does not go; the screen is\n%s", text, vt_text(stage->vt));
 }
 
+static bool is_cleared(struct vt *vt, void *context)
+{
+	const char *message = context;
+	if (!vt_find(vt, message, NULL, NULL) && vt_find(vt, "? help", NULL, NULL))
+		return true;
+	vt_send(vt, "\014");
+	return false;
+}
+
+void stage_clear_message(struct stage *stage, const char *text)
+{
+	char message[64];
+	snprintf(message, sizeof message, "%s", text);
+	if (!vt_wait(stage->vt, is_cleared, message, VT_PATIENCE_MS))
+		fail_msg("\"%s\" is not cleared; the screen is\n%s", text, vt_text(stage->vt));
+}
+
 static int exit_status(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -277,13 +325,18 @@ void stage_quit(struct stage *stage)
 	assert_int_equal(stage_expect_exit(stage), 0);
 }
 
+void stage_select_pid(struct stage *stage, int pid)
+{
+	char text[16], keys[32];
+	snprintf(text, sizeof text, "%d", pid);
+	snprintf(keys, sizeof keys, "#%s\r", text);
+	stage_expect(stage, text);
+	vt_send(stage->vt, keys);
+}
+
 void stage_select(struct stage *stage, PGconn *session)
 {
-	char pid[16], keys[32];
-	snprintf(pid, sizeof pid, "%d", PQbackendPID(session));
-	snprintf(keys, sizeof keys, "#%s\r", pid);
-	stage_expect(stage, pid);
-	vt_send(stage->vt, keys);
+	stage_select_pid(stage, PQbackendPID(session));
 }
 
 struct expected {
@@ -301,18 +354,23 @@ static bool asks(struct vt *vt, void *context)
 	return vt_find(vt, y, NULL, NULL) || (vt_find(vt, pid, NULL, NULL) && vt_find(vt, "and Enter to", NULL, NULL));
 }
 
-void stage_ask(struct stage *stage, PGconn *session, char key)
+void stage_ask_pid(struct stage *stage, int pid, char key)
 {
 	char keys[2] = { key, '\0' };
 	size_t before;
-	stage_select(stage, session);
+	stage_select_pid(stage, pid);
 	vt_raw(stage->vt, &before);
 	vt_send(stage->vt, keys);
 	if (!vt_wait_raw(stage->vt, before, "\033[5n"))
 		fail_msg("%c opens no question; the screen is\n%s", key, vt_text(stage->vt));
-	struct expected expected = { .cancels = key == 'C', .pid = PQbackendPID(session) };
+	struct expected expected = { .cancels = key == 'C', .pid = pid };
 	if (!vt_wait(stage->vt, asks, &expected, VT_PATIENCE_MS))
 		fail_msg("%c opens another question; the screen is\n%s", key, vt_text(stage->vt));
+}
+
+void stage_ask(struct stage *stage, PGconn *session, char key)
+{
+	stage_ask_pid(stage, PQbackendPID(session), key);
 }
 
 /* ---- the program without a terminal ---- */

@@ -49,9 +49,21 @@ const char *stage_program(void);
 PGconn *stage_session(struct stage *stage, const char *options);
 void stage_drop_session(struct stage *stage, PGconn *session);
 
+/*
+ * Ends a session and lets another one, of role app, have its pid: the kernel's next pid is set. False where this is not
+ * allowed (only root may), or other processes are always faster.
+ */
+bool stage_reuse_pid(struct stage *stage, PGconn *session, PGconn **heir);
+
 /* holder has row 1 of `orders` and is idle in transaction, waiter waits for it: for a second, so that it is no brief
  * wait. */
 void stage_block_row(struct stage *stage, PGconn *holder, PGconn *waiter);
+
+/* The two, a holder of that name and a waiter who is the role app. */
+struct stage_jam {
+	PGconn *holder, *waiter;
+};
+struct stage_jam stage_jam(struct stage *stage);
 
 /* Starts the program on the server as its superuser; `arguments` end with NULL. Options after those here win. */
 struct vt *stage_start(struct stage *stage, const char *const *arguments);
@@ -63,15 +75,19 @@ struct vt *stage_watch_with(struct stage *stage, const char *const *arguments, s
 
 void stage_expect(struct stage *stage, const char *text);
 void stage_expect_gone(struct stage *stage, const char *text);
+/* Ctrl-L takes a message away; where keys are swallowed for a while, the one after that while. */
+void stage_clear_message(struct stage *stage, const char *text);
 int stage_expect_exit(
 	struct stage *stage); /* the exit status, 128 + the number of a signal; the terminal is as it was */
 void stage_quit(struct stage *stage);
 
 /* Puts the cursor on a session. */
 void stage_select(struct stage *stage, PGconn *session);
+void stage_select_pid(struct stage *stage, int pid);
 
 /* Selects it, presses the key, waits until the question is on the screen and the terminal was asked. */
 void stage_ask(struct stage *stage, PGconn *session, char key);
+void stage_ask_pid(struct stage *stage, int pid, char key);
 
 /* Whether the server still has this backend. */
 bool stage_lives(struct stage *stage, int pid);

@@ -2,12 +2,16 @@
 #include "stage.h"
 
 #include "pglocktop/snapshot.h"
+#include "pglocktop/when.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char *identity_of(struct stage *stage, PGconn *session, char id[static IDENTITY_TEXT_SIZE])
@@ -42,18 +46,17 @@ static void expect_text(const char *text, const char *part)
 static void terminates_whom_it_names(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char id[IDENTITY_TEXT_SIZE], line[160];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--terminate", identity_of(stage, holder, id), "--yes", NULL };
+	const char *const arguments[] = { "--terminate", identity_of(stage, jam.holder, id), "--yes", NULL };
 	struct stage_output output = run(stage, 0, arguments);
 	snprintf(line, sizeof line, "terminate %s: signalled, gone after ", id);
 	expect_text(output.out, line);
 	expect_text(output.out, "; waiting 1 -> 0");
 	assert_string_equal(output.err, "");
 	stage_output_free(&output);
-	stage_expect_dead(stage, PQbackendPID(holder));
-	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+	stage_expect_dead(stage, PQbackendPID(jam.holder));
+	assert_true(stage_lives(stage, PQbackendPID(jam.waiter)));
 	/* Once more: it has ended. */
 	output = run(stage, 4, arguments);
 	expect_text(output.out, "not sent: it has ended");
@@ -63,11 +66,10 @@ static void terminates_whom_it_names(void **state)
 static void cancels_and_says_so_in_json(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char first[IDENTITY_TEXT_SIZE], second[IDENTITY_TEXT_SIZE];
-	stage_block_row(stage, holder, waiter);
-	const char *const arguments[] = { "--cancel", identity_of(stage, waiter, first),
-					  "--cancel", identity_of(stage, holder, second),
+	const char *const arguments[] = { "--cancel", identity_of(stage, jam.waiter, first),
+					  "--cancel", identity_of(stage, jam.holder, second),
 					  "--yes",    "--format",
 					  "json",     NULL };
 	/* The holder runs nothing: a cancel is refused, and that is said by the status. */
@@ -84,10 +86,10 @@ static void cancels_and_says_so_in_json(void **state)
 	json_decref(refused);
 	json_decref(done);
 	stage_output_free(&output);
-	PGresult *result = PQgetResult(waiter);
+	PGresult *result = PQgetResult(jam.waiter);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
 	PQclear(result);
-	assert_true(stage_lives(stage, PQbackendPID(holder)));
+	assert_true(stage_lives(stage, PQbackendPID(jam.holder)));
 }
 
 static void refuses_what_is_no_identity(void **state)
@@ -213,39 +215,41 @@ static void asks_on_the_terminal_itself(void **state)
 	stage_expect_dead(stage, PQbackendPID(second));
 }
 
-/* The kernel's next pid is set, so that another session gets the one that has just ended. */
-static bool reuse_pid(struct stage *stage, PGconn *session, PGconn **heir)
-{
-	int pid = PQbackendPID(session);
-	stage_drop_session(stage, session);
-	stage_expect_dead(stage, pid);
-	for (int i = 0; i < 20; i++) {
-		FILE *next = fopen("/proc/sys/kernel/ns_last_pid", "we");
-		bool set = next && fprintf(next, "%d", pid - 1) > 0;
-		set = next && fclose(next) == 0 && set;
-		if (!set)
-			return false;
-		*heir = stage_session(stage, "user=app application_name=heir");
-		if (PQbackendPID(*heir) == pid)
-			return true;
-		stage_drop_session(stage, *heir);
-	}
-	return false;
-}
-
 static void leaves_the_heir_of_a_pid_alone(void **state)
 {
 	struct stage *stage = *state;
 	PGconn *first = stage_session(stage, "user=app"), *heir = NULL;
 	char id[IDENTITY_TEXT_SIZE];
 	identity_of(stage, first, id);
-	if (!reuse_pid(stage, first, &heir))
+	if (!stage_reuse_pid(stage, first, &heir))
 		skip();
 	const char *const arguments[] = { "--terminate", id, "--yes", NULL };
 	struct stage_output output = run(stage, 4, arguments);
 	expect_text(output.out, "not sent: it has ended, and another session has its pid");
 	stage_output_free(&output);
 	assert_true(stage_lives(stage, PQbackendPID(heir)));
+}
+
+static void asks_for_more_where_there_is_no_log(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE];
+	const char *const arguments[] = { "--terminate", identity_of(stage, victim, id), "--log",
+					  "/proc/pglocktop.jsonl", NULL };
+	struct vt_options elsewhere = { .columns = 120, .rows = 30, .output_elsewhere = true };
+	stage_start_with(stage, arguments, elsewhere);
+	stage_expect(stage, "UNLOGGED: there will be no trace of it in the audit log: /proc/pglocktop.jsonl");
+	stage_expect(stage, "Type yes and Enter to do it");
+	vt_send(stage->vt, "y\r");
+	stage_expect(stage, "nothing was sent: the answer was not yes");
+	assert_int_equal(stage_expect_exit(stage), 4);
+	assert_true(stage_lives(stage, PQbackendPID(victim)));
+	stage_start_with(stage, arguments, elsewhere);
+	stage_expect(stage, "Type yes and Enter to do it");
+	vt_send(stage->vt, "yes\r");
+	assert_int_equal(stage_expect_exit(stage), 0);
+	stage_expect_dead(stage, PQbackendPID(victim));
 }
 
 static char *select_ids(struct stage *stage, const char *const *arguments)
@@ -266,17 +270,18 @@ static void expect_lines(char *owned, const char *wanted)
 static void selects_what_cancel_reads(void **state)
 {
 	static const char *const waiting[] = { "--once", "--min-wait", "0.5", NULL };
+	static const char *const waiting_at_all[] = { "--once", "--min-wait", "0", NULL };
 	static const char *const blocking[] = { "--once", "--blocks", "1", "--state", "idle in transaction", NULL };
 	static const char *const by_terms[] = { "--once", "--select", "user:app", NULL };
 	static const char *const nobody[] = { "--once", "--min-xact", "100000", NULL };
 	static const char *const json[] = { "--once", "--format", "json", "--min-wait", "0.5", NULL };
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char ids[2][IDENTITY_TEXT_SIZE], lines[2][IDENTITY_TEXT_SIZE + 2];
-	stage_block_row(stage, holder, waiter);
-	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, holder, ids[0]));
-	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, waiter, ids[1]));
+	snprintf(lines[0], sizeof lines[0], "%s\n", identity_of(stage, jam.holder, ids[0]));
+	snprintf(lines[1], sizeof lines[1], "%s\n", identity_of(stage, jam.waiter, ids[1]));
 	expect_lines(select_ids(stage, waiting), lines[1]);
+	expect_lines(select_ids(stage, waiting_at_all), lines[1]);
 	expect_lines(select_ids(stage, blocking), lines[0]);
 	expect_lines(select_ids(stage, by_terms), lines[1]);
 	expect_lines(select_ids(stage, nobody), "");
@@ -306,6 +311,110 @@ static void reads_ids_from_its_input(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void refuses_input_with_a_bad_line(void **state)
+{
+	static const char *const inputs[][2] = {
+		{ "\\n8@2026-11-22T14:32:07+00:00\\n 4711 \\n", "standard input, line 3: 4711 is a pid" },
+		{ "8@2026-11-22T14:32:07+00:00 x@y\\n", "standard input, line 1: \"x@y\" is no session's id" },
+		{ "8@2026-11-22T14:32:07+00:00\\n\\0\\n", "standard input has a zero byte in line 2" },
+	};
+	struct stage *stage = *state;
+	char command[1200], seen[1200];
+	for (size_t i = 0; i < COUNT(inputs); i++) {
+		snprintf(command, sizeof command, "printf '%s' | '%s' -h '%s' -d postgres --terminate - --yes 2>&1",
+			 inputs[i][0], stage_program(), pgserver_socket(stage->server));
+		FILE *output = popen(command, "re");
+		assert_non_null(output);
+		seen[fread(seen, 1, sizeof seen - 1, output)] = '\0';
+		assert_int_equal(WEXITSTATUS(pclose(output)), 1);
+		expect_text(seen, inputs[i][1]);
+	}
+}
+
+/* Of the log's lines about one target those that have `text`. */
+static unsigned count_logged(struct stage *stage, const char *id, const char *text)
+{
+	char *line = NULL;
+	size_t size = 0;
+	unsigned count = 0;
+	FILE *log = fopen(stage->log, "re");
+	while (log && getline(&line, &size, log) > 0)
+		count += strstr(line, id) && strstr(line, text);
+	free(line);
+	if (log)
+		fclose(log);
+	return count;
+}
+
+/* As with "| head -1": whom it was to signal is signalled, and on the record to the end. */
+static void goes_on_where_nobody_reads(void **state)
+{
+	struct stage *stage = *state;
+	char ids[3][IDENTITY_TEXT_SIZE], command[1200];
+	for (int i = 0; i < 3; i++)
+		identity_of(stage, stage_session(stage, "user=app"), ids[i]);
+	snprintf(command, sizeof command,
+		 "'%s' -h '%s' -d postgres -U '%s' --yes --terminate %s --terminate %s --terminate %s 2>/dev/null | "
+		 "true",
+		 stage_program(), pgserver_socket(stage->server), pgserver_user(stage->server), ids[0], ids[1], ids[2]);
+	assert_int_equal(system(command), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(count_logged(stage, ids[i], "\"outcome\":\"gone\""), 1);
+}
+
+static void await_sent(struct stage *stage, const char *id)
+{
+	int64_t deadline = when_monotonic() + VT_PATIENCE_MS * INT64_C(1000);
+	while (count_logged(stage, id, "\"event\":\"sent\"") == 0) {
+		assert_true(when_monotonic() < deadline);
+		poll(NULL, 0, 5);
+	}
+}
+
+/* The log goes after the signal went out: that is no success. */
+static void says_that_the_record_is_not_whole(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE], moved[200];
+	const char *const arguments[] = {
+		"--terminate", identity_of(stage, victim, id), "--yes", "--wait", "600", NULL
+	};
+	kill(PQbackendPID(victim), SIGSTOP);
+	stage->frozen = PQbackendPID(victim);
+	stage_start(stage, arguments);
+	await_sent(stage, id);
+	snprintf(moved, sizeof moved, "%s.1", stage->log);
+	assert_int_equal(rename(stage->log, moved), 0);
+	assert_int_equal(mkdir(stage->log, 0700), 0);
+	stage_thaw_backend(stage);
+	stage_expect(stage, "gone after");
+	stage_expect(stage, "not all of it is in the audit log: ");
+	assert_int_equal(stage_expect_exit(stage), 1);
+	assert_int_equal(rmdir(stage->log), 0);
+	assert_int_equal(rename(moved, stage->log), 0);
+}
+
+/* Ctrl-C while it waits: the server has the signal, what came of it is on the record as unknown. */
+static void logs_that_it_was_interrupted(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE];
+	const char *const arguments[] = {
+		"--terminate", identity_of(stage, victim, id), "--yes", "--wait", "600", NULL
+	};
+	kill(PQbackendPID(victim), SIGSTOP);
+	stage->frozen = PQbackendPID(victim);
+	stage_start(stage, arguments);
+	await_sent(stage, id);
+	vt_signal(stage->vt, SIGINT);
+	stage_expect(stage, "unknown: interrupted: it may have been sent");
+	assert_int_equal(stage_expect_exit(stage), 128 + SIGINT);
+	assert_int_equal(count_logged(stage, id, "\"outcome\":\"unknown\""), 1);
+	assert_int_equal(count_logged(stage, id, "the program was ended"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,8 +427,13 @@ int main(void)
 		cmocka_unit_test_teardown(sends_nothing_without_a_log_or_an_answer, stage_clear),
 		cmocka_unit_test_teardown(says_that_the_target_lives_on, stage_clear),
 		cmocka_unit_test_teardown(asks_on_the_terminal_itself, stage_clear),
+		cmocka_unit_test_teardown(asks_for_more_where_there_is_no_log, stage_clear),
 		cmocka_unit_test_teardown(selects_what_cancel_reads, stage_clear),
 		cmocka_unit_test_teardown(reads_ids_from_its_input, stage_clear),
+		cmocka_unit_test_teardown(refuses_input_with_a_bad_line, stage_clear),
+		cmocka_unit_test_teardown(goes_on_where_nobody_reads, stage_clear),
+		cmocka_unit_test_teardown(says_that_the_record_is_not_whole, stage_clear),
+		cmocka_unit_test_teardown(logs_that_it_was_interrupted, stage_clear),
 		cmocka_unit_test_teardown(leaves_the_heir_of_a_pid_alone, stage_clear),
 	};
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

@@ -38,10 +38,10 @@ static bool shows(struct vt *vt, void *context)
 	return vt_find(vt, context, NULL, NULL);
 }
 
-/* Ten times the time that a lock_timeout would take. */
+/* Many times what a lock_timeout takes. */
 static void expect_soon(struct stage *stage, const char *lock, char *text)
 {
-	if (!vt_wait(stage->vt, shows, text, 5000))
+	if (!vt_wait(stage->vt, shows, text, 10000))
 		fail_msg("with %s locked, \"%s\" does not come; the screen is\n%s", lock, text, vt_text(stage->vt));
 }
 

@@ -59,13 +59,12 @@ static void says_whom_a_terminate_freed(void **state)
 static void a_waiter_that_moves_up_is_not_freed(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	PGconn *other = stage_session(stage, "user=plain");
-	stage_block_row(stage, holder, waiter);
 	pgserver_send(other, "update orders set note = 'other' where id = 1");
 	pgserver_wait_blocked(stage->admin, other);
 	stage_watch(stage, NULL);
-	stage_ask(stage, waiter, 'C');
+	stage_ask(stage, jam.waiter, 'C');
 	vt_send(stage->vt, "y");
 	stage_expect(stage, "its query stopped after");
 	stage_expect(stage, "; freed 0 of 1 waiter");
@@ -85,23 +84,41 @@ static void says_that_a_cancel_leaves_the_transaction_aborted(void **state)
 	stage_quit(stage);
 }
 
-static void one_that_does_not_take_it_is_still_there(void **state)
+/* Only what came after the savepoint is undone: those who wait for what was locked before it go on waiting. */
+static void says_that_a_savepoint_kept_the_locks(void **state)
 {
 	struct stage *stage = *state;
 	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
-	char text[128];
-	stage_block_row(stage, holder, waiter);
-	stage_watch(stage, NULL);
-	stage_ask(stage, holder, 'K');
-	stop_backend(stage, holder);
+	pgserver_run(holder, "begin; update orders set note = 'held' where id = 1; savepoint s");
+	pgserver_send(holder, "select pg_sleep(600)");
+	pgserver_send(waiter, "update orders set note = 'wanted' where id = 1");
+	pgserver_wait_blocked(stage->admin, waiter);
+	stage_watch_with(stage, NULL, (struct vt_options){ .columns = 200, .rows = 30 });
+	stage_ask(stage, holder, 'C');
+	stage_expect(stage, "its transaction's locks go unless a savepoint is open");
 	vt_send(stage->vt, "y");
-	snprintf(text, sizeof text, "TERM sent to %d, watching what comes of it", PQbackendPID(holder));
+	stage_expect(stage, "freed 0 of 1 waiter");
+	stage_expect(stage, "a savepoint was open, what was locked before it is still locked");
+	pgserver_wait_blocked(stage->admin, waiter);
+	stage_quit(stage);
+}
+
+static void one_that_does_not_take_it_is_still_there(void **state)
+{
+	struct stage *stage = *state;
+	struct stage_jam jam = stage_jam(stage);
+	char text[128];
+	stage_watch(stage, NULL);
+	stage_ask(stage, jam.holder, 'K');
+	stop_backend(stage, jam.holder);
+	vt_send(stage->vt, "y");
+	snprintf(text, sizeof text, "TERM sent to %d, watching what comes of it", PQbackendPID(jam.holder));
 	stage_expect(stage, text);
-	snprintf(text, sizeof text, "%d is still there 3 s after TERM: idle in transaction", PQbackendPID(holder));
+	snprintf(text, sizeof text, "%d is still there 3 s after TERM: idle in transaction", PQbackendPID(jam.holder));
 	stage_expect(stage, text);
 	stage_expect(stage, "wait event Client/ClientRead");
 	stage_thaw_backend(stage);
-	snprintf(text, sizeof text, "%d is gone, ", PQbackendPID(holder));
+	snprintf(text, sizeof text, "%d is gone, ", PQbackendPID(jam.holder));
 	stage_expect(stage, text);
 	stage_expect(stage, "s after TERM; freed 1 of 1 waiter; waiting 1 → 0");
 	stage_quit(stage);
@@ -112,20 +129,19 @@ static void one_that_does_not_take_it_is_still_there(void **state)
 static void a_query_that_goes_on_after_a_cancel(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
+	struct stage_jam jam = stage_jam(stage);
 	char text[128];
-	stage_block_row(stage, holder, waiter);
 	stage_watch(stage, NULL);
-	stage_ask(stage, waiter, 'C');
-	stop_backend(stage, waiter);
+	stage_ask(stage, jam.waiter, 'C');
+	stop_backend(stage, jam.waiter);
 	vt_send(stage->vt, "y");
-	snprintf(text, sizeof text, "%d still runs its query 3 s after the cancel: active", PQbackendPID(waiter));
+	snprintf(text, sizeof text, "%d still runs its query 3 s after the cancel: active", PQbackendPID(jam.waiter));
 	stage_expect(stage, text);
 	stage_expect(stage, "wait event Lock/transactionid");
 	stage_thaw_backend(stage);
-	snprintf(text, sizeof text, "%d has stopped its query, ", PQbackendPID(waiter));
+	snprintf(text, sizeof text, "%d has stopped its query, ", PQbackendPID(jam.waiter));
 	stage_expect(stage, text);
-	assert_true(stage_lives(stage, PQbackendPID(waiter)));
+	assert_true(stage_lives(stage, PQbackendPID(jam.waiter)));
 	stage_quit(stage);
 }
 
@@ -201,6 +217,7 @@ int main(void)
 		cmocka_unit_test_teardown(says_whom_a_terminate_freed, stage_clear),
 		cmocka_unit_test_teardown(a_waiter_that_moves_up_is_not_freed, stage_clear),
 		cmocka_unit_test_teardown(says_that_a_cancel_leaves_the_transaction_aborted, stage_clear),
+		cmocka_unit_test_teardown(says_that_a_savepoint_kept_the_locks, stage_clear),
 		cmocka_unit_test_teardown(one_that_does_not_take_it_is_still_there, stage_clear),
 		cmocka_unit_test_teardown(a_query_that_goes_on_after_a_cancel, stage_clear),
 		cmocka_unit_test_teardown(a_deadlock_with_its_members, stage_clear),

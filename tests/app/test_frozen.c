@@ -11,17 +11,6 @@
 
 enum { REACTIONS = 200, SLOWEST_US = 50 * 1000 };
 
-struct jam {
-	PGconn *holder, *waiter;
-};
-
-static struct jam make_jam(struct stage *stage)
-{
-	struct jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
-	stage_block_row(stage, jam.holder, jam.waiter);
-	return jam;
-}
-
 /* A key, and what it must bring to the screen or take from it. */
 struct expected {
 	const char *key, *text;
@@ -61,7 +50,7 @@ static void answers_every_key(void **state)
 	};
 	struct stage *stage = *state;
 	int64_t reactions[REACTIONS];
-	make_jam(stage);
+	stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_freeze_backend(stage);
 	stage_expect(stage, "STALE");
@@ -81,7 +70,7 @@ static void answers_every_key(void **state)
 static void sends_nothing_behind_a_refresh_that_hangs(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_freeze_backend(stage);
 	stage_expect(stage, "STALE");
@@ -99,7 +88,7 @@ static void a_statement_that_hangs_expires(void **state)
 {
 	static const char *const arguments[] = { "-i", "3600", NULL };
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_ask(stage, jam.holder, 'K');
 	stage_freeze_backend(stage);
@@ -114,7 +103,7 @@ static void a_statement_that_hangs_expires(void **state)
 
 static void leaves_with(struct stage *stage, int number, int status)
 {
-	make_jam(stage);
+	stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_freeze_backend(stage);
 	stage_expect(stage, "STALE");

@@ -130,22 +130,21 @@ static void asks_for_more_where_it_cannot_be_written(void **state)
 {
 	static const char *const arguments[] = { "--log", "/proc/pglocktop.jsonl", NULL };
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
-	stage_block_row(stage, holder, waiter);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, arguments);
 	stage_expect(stage, "UNLOGGED");
-	stage_ask(stage, holder, 'K');
+	stage_ask(stage, jam.holder, 'K');
 	stage_expect(stage, "UNLOGGED TERMINATE");
 	stage_expect(stage, "/proc/pglocktop.jsonl: No such file");
 	vt_send(stage->vt, "y\r");
 	stage_expect(stage, "left");
-	stage_expect_untouched(stage, holder, waiter);
-	stage_ask(stage, holder, 'K');
+	stage_expect_untouched(stage, jam.holder, jam.waiter);
+	stage_ask(stage, jam.holder, 'K');
 	vt_send(stage->vt, "yes");
 	stage_expect(stage, "leave it: yes_");
 	vt_send(stage->vt, "\r");
 	stage_expect(stage, "gone after");
-	stage_expect_dead(stage, PQbackendPID(holder));
+	stage_expect_dead(stage, PQbackendPID(jam.holder));
 	stage_quit(stage);
 }
 
@@ -167,18 +166,17 @@ static int lock_log(const struct stage *stage)
 static void says_that_the_log_hangs(void **state)
 {
 	struct stage *stage = *state;
-	PGconn *holder = stage_session(stage, "application_name=holder"), *waiter = stage_session(stage, "user=app");
-	stage_block_row(stage, holder, waiter);
+	struct stage_jam jam = stage_jam(stage);
 	int fd = lock_log(stage);
 	stage_watch(stage, NULL);
 	stage_expect(stage, "UNLOGGED");
-	stage_ask(stage, holder, 'K');
+	stage_ask(stage, jam.holder, 'K');
 	stage_expect(stage, "UNLOGGED TERMINATE");
 	vt_send(stage->vt, "yes");
 	stage_expect(stage, "leave it: yes_");
 	vt_send(stage->vt, "\r");
 	stage_expect(stage, "gone after");
-	stage_expect_dead(stage, PQbackendPID(holder));
+	stage_expect_dead(stage, PQbackendPID(jam.holder));
 	close(fd);
 	stage_quit(stage);
 }

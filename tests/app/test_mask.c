@@ -3,6 +3,8 @@
 
 #include "pglocktop/strbuf.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* In every literal below and in nothing else. */
@@ -22,19 +24,27 @@ static const char *const queries[] = {
 	"select 'pilfered\\', \"a\" from (select 1 as a) b where 'pilfered' <> ''",
 	"select x'deadbeef' as a, 'pilfered'::text, array['pilfered'], date '2026-11-22'",
 	"set application_name = 'seen'; set my.password = 'pilfered'",
+	"alter role nobody_here with password 'pilfered' valid until 'pilfered'",
+	"select dblink_connect('host=pilfered password=pilfered')",
+	"copy (select 'pilfered') to program 'pilfered' with (format csv, null 'pilfered')",
+	"create user mapping for app server pilfer options (password 'pilfered')",
+	"select E'\\x70\\'pilfered' 'pilfered' \n 'pilfered', $p$ $$ pilfered $$ $p$, B'1', 0x70_1, \"a\"",
 	"select 'no end pilfered", /* fails, and shows as the last query all the same */
 };
 
 enum { CUT_SIZE = 1024 };
 
-/* The server keeps the first 1023 bytes: the end of the string is missing. */
-static void run_cut_off(PGconn *session)
+/* The server keeps the first 1023 bytes, less what is no whole character: the end of the string is missing. */
+static void run_cut_off(PGconn *session, const char *begin, const char *filling, const char *end)
 {
 	struct strbuf sql = STRBUF_INIT;
-	strbuf_add_string(&sql, "select '");
-	while (sql.length < 2 * CUT_SIZE)
+	strbuf_add_string(&sql, begin);
+	while (sql.length < 2 * CUT_SIZE) {
 		strbuf_add_string(&sql, secret);
-	strbuf_add_string(&sql, "' as a");
+		strbuf_add_string(&sql, filling);
+	}
+	strbuf_add_string(&sql, end);
+	pgserver_run(session, "begin");
 	pgserver_run(session, sql.text);
 	strbuf_release(&sql);
 }
@@ -46,9 +56,10 @@ static void plant(struct stage *stage)
 		pgserver_run(session, "begin");
 		PQclear(PQexec(session, queries[i]));
 	}
-	PGconn *cut = stage_session(stage, "");
-	pgserver_run(cut, "begin");
-	run_cut_off(cut);
+	run_cut_off(stage_session(stage, ""), "select '", "", "' as a");
+	run_cut_off(stage_session(stage, ""), "select E'", "\xe6\x97\xa5\xc3\xa4\\'", "' as a");
+	run_cut_off(stage_session(stage, ""), "select $\xc3\xa4$", "$$'", "$\xc3\xa4$ as a");
+	run_cut_off(stage_session(stage, ""), "select 1 /* ", "/*\xe6\x97\xa5*/", "*/");
 	PGconn *holder = stage_session(stage, ""), *waiter = stage_session(stage, "");
 	pgserver_run(holder, "begin; update orders set note='pilfered'");
 	pgserver_send(waiter, "update orders set note='pilfered'");
@@ -66,7 +77,7 @@ static void run(struct stage *stage, const char *const *arguments, struct stage_
 
 static void prints_none_in_any_format(void **state)
 {
-	static const char *const formats[] = { "text", "json" };
+	static const char *const formats[] = { "text", "json", "csv", "dot" };
 	struct stage *stage = *state;
 	plant(stage);
 	for (size_t i = 0; i < COUNT(formats); i++) {
@@ -84,12 +95,46 @@ static void prints_none_in_any_format(void **state)
 	}
 }
 
+/* What went to the clipboard, all of it: OSC 52 ; c ; base64 of the text. */
+static void add_copied(const char *raw, size_t length, struct strbuf *out)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char mark[] = "\033]52;c;";
+	const char *end = raw + length, *at = raw;
+	while ((at = memmem(at, (size_t)(end - at), mark, strlen(mark)))) {
+		const char *digit;
+		unsigned bits = 0, count = 0;
+		for (at += strlen(mark); at < end && *at && (digit = strchr(digits, *at)); at++) {
+			bits = bits << 6 | (unsigned)(digit - digits);
+			if (++count % 4 != 1)
+				strbuf_add_char(out, (char)(bits >> (6 - 2 * ((count - 1) % 4)) & 0xff));
+		}
+		strbuf_add_char(out, '\n');
+	}
+}
+
 static void expect_no_secret(struct stage *stage)
 {
+	struct strbuf copied = STRBUF_INIT;
 	size_t length;
 	const char *raw = vt_raw(stage->vt, &length);
+	add_copied(raw, length, &copied);
 	if (memmem(raw, length, secret, strlen(secret)) || strstr(vt_text(stage->vt), secret))
 		fail_msg("a literal shows; the screen is\n%s", vt_text(stage->vt));
+	if (strstr(copied.text, secret))
+		fail_msg("a literal was copied:\n%s", copied.text);
+	strbuf_release(&copied);
+}
+
+static void expect_copied(struct stage *stage, const char *text)
+{
+	struct strbuf copied = STRBUF_INIT;
+	size_t length;
+	const char *raw = vt_raw(stage->vt, &length);
+	add_copied(raw, length, &copied);
+	if (!strstr(copied.text, text))
+		fail_msg("\"%s\" was not copied, but\n%s", text, copied.text);
+	strbuf_release(&copied);
 }
 
 static void draws_none(void **state)
@@ -98,12 +143,15 @@ static void draws_none(void **state)
 	static const struct {
 		const char *keys, *text;
 	} steps[] = {
-		{ "w", "MASKED" },	  { "\r", "QUERY" },	   { "\r", "FOR" },	 { "K", "any other key" },
-		{ "n", "left" },	  { "2", "1 tree" },	   { "G", "1 tree" },	 { "g", "1 tree" },
-		{ "\r", "QUERY" },	  { "\r", "1 tree" },	   { "yq", "copied" },	 { "yt", "copied" },
-		{ "squery\r", "MASKED" }, { "Mn\r", "as before" }, { "1", "WAITS FOR" },
+		{ "w", "MASKED" },	     { "\r", "QUERY" },	      { "\r", "FOR" },
+		{ "K", "any other key" },    { "n", "left" },	      { "2", "1 tree" },
+		{ "G", "1 tree" },	     { "g", "1 tree" },	      { "\r", "QUERY" },
+		{ "\r", "1 tree" },	     { "yq", "copied" },      { "yt", "copied" },
+		{ "squery\r", "MASKED" },    { "Mn\r", "as before" }, { "3", "HELD / WANTED" },
+		{ "4", "the newest first" }, { "1", "WAITS FOR" },
 	};
 	struct stage *stage = *state;
+	size_t before;
 	plant(stage);
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 50 });
 	for (size_t i = 0; i < COUNT(steps); i++) {
@@ -112,6 +160,56 @@ static void draws_none(void **state)
 		stage_expect(stage, "MASKED");
 		expect_no_secret(stage);
 	}
+	vt_raw(stage->vt, &before);
+	vt_send(stage->vt, "yt");
+	assert_true(vt_wait_raw(stage->vt, before, "\007"));
+	expect_no_secret(stage);
+	expect_copied(stage, "select ?, ? as a");
+	expect_copied(stage, "update orders set note=?");
+}
+
+/* Shown or not: what is on the record is masked. */
+static void logs_none(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "");
+	char *line = NULL;
+	size_t size = 0, lines = 0;
+	pgserver_run(victim, "begin; select 'pilfered', x'deadbeef'");
+	stage_watch(stage, NULL);
+	vt_send(stage->vt, "2");
+	stage_ask(stage, victim, 'K');
+	stage_expect(stage, "'pil"); /* it does show here */
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "gone after");
+	vt_send(stage->vt, "4");
+	stage_expect(stage, "TERM sent");
+	stage_expect_gone(stage, secret);
+	vt_send(stage->vt, "A");
+	stage_expect(stage, "audit log, the newest last");
+	stage_expect_gone(stage, secret);
+	vt_send(stage->vt, "q");
+	stage_quit(stage);
+	FILE *log = fopen(stage->log, "re");
+	assert_non_null(log);
+	while (getline(&line, &size, log) > 0) {
+		lines++;
+		if (strstr(line, secret) || strstr(line, "deadbeef"))
+			fail_msg("a literal is on the record: %s", line);
+	}
+	free(line);
+	fclose(log);
+	assert_true(lines >= 2);
+}
+
+/* Until the question is on the screen, and the terminal has said so. */
+static void ask_to_unmask(struct stage *stage)
+{
+	size_t before;
+	vt_raw(stage->vt, &before);
+	vt_send(stage->vt, "M");
+	assert_true(vt_wait_raw(stage->vt, before, "\033[5n"));
+	stage_expect(stage, "unmask? y Enter shows the literals");
 }
 
 /* Asking by a pattern finds nothing; unmasked, the same pattern does. */
@@ -122,7 +220,19 @@ static void answers_no_pattern(void **state)
 	plant(stage);
 	stage_watch_with(stage, arguments, (struct vt_options){ .columns = 200, .rows = 50 });
 	stage_expect(stage, "Nothing matches");
+	/* Typed ahead, or pasted into a terminal that does not say so: nothing of it is an answer. */
 	vt_send(stage->vt, "My\r");
+	stage_expect(stage, "masked as before");
+	stage_clear_message(stage, "masked as before");
+	ask_to_unmask(stage);
+	vt_send(stage->vt, "y\r");
+	stage_expect(stage, "several keys came at once: masked as before");
+	stage_clear_message(stage, "several keys came at once");
+	expect_no_secret(stage);
+	ask_to_unmask(stage);
+	vt_send(stage->vt, "y");
+	stage_expect(stage, "literals: y");
+	vt_send(stage->vt, "\r");
 	stage_expect(stage, "note='pilfered'");
 	stage_expect_gone(stage, "MASKED");
 	vt_send(stage->vt, "M");
@@ -135,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(prints_none_in_any_format, stage_clear),
 		cmocka_unit_test_teardown(draws_none, stage_clear),
+		cmocka_unit_test_teardown(logs_none, stage_clear),
 		cmocka_unit_test_teardown(answers_no_pattern, stage_clear),
 	};
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

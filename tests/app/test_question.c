@@ -9,34 +9,6 @@
 #define ANSWER "\033[0n"
 #define CLEARED "\033[2J" /* how every drawing of the whole screen begins */
 
-struct jam {
-	PGconn *holder, *waiter;
-};
-
-static struct jam make_jam(struct stage *stage)
-{
-	struct jam jam = { stage_session(stage, "application_name=holder"), stage_session(stage, "user=app") };
-	stage_block_row(stage, jam.holder, jam.waiter);
-	return jam;
-}
-
-/* Ctrl-L takes a message away; where keys are swallowed for a while, the one after that while. */
-static bool is_cleared(struct vt *vt, void *context)
-{
-	const char *message = context;
-	if (!vt_find(vt, message, NULL, NULL) && vt_find(vt, "? help", NULL, NULL))
-		return true;
-	vt_send(vt, "\014");
-	return false;
-}
-
-static void clear_message(struct stage *stage, const char *text)
-{
-	char message[64];
-	snprintf(message, sizeof message, "%s", text);
-	assert_true(vt_wait(stage->vt, is_cleared, message, VT_PATIENCE_MS));
-}
-
 static void other_keys_leave_it(void **state)
 {
 	static const struct {
@@ -47,14 +19,14 @@ static void other_keys_leave_it(void **state)
 		{ "yyyy", "at once" }, { "y\r", "at once" }, { "yK", "at once" },  { " ", "left" },
 	};
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		stage_ask(stage, i % 2 ? jam.holder : jam.waiter, i % 2 ? 'K' : 'C');
 		vt_send(stage->vt, cases[i].keys);
 		stage_expect_gone(stage, "any other key");
 		stage_expect(stage, cases[i].message);
-		clear_message(stage, cases[i].message);
+		stage_clear_message(stage, cases[i].message);
 	}
 	stage_expect_untouched(stage, jam.holder, jam.waiter);
 	stage_quit(stage);
@@ -64,14 +36,14 @@ static void a_paste_is_no_answer(void **state)
 {
 	static const char *const pastes[] = { "y", "yyyy", "y\r", "K\ry\r" };
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	for (size_t i = 0; i < COUNT(pastes); i++) {
 		stage_ask(stage, jam.holder, 'K');
 		vt_paste(stage->vt, pastes[i]);
 		stage_expect_gone(stage, "any other key");
 		stage_expect(stage, "a paste is no answer: nothing sent");
-		clear_message(stage, "a paste is no answer");
+		stage_clear_message(stage, "a paste is no answer");
 	}
 	vt_paste(stage->vt, "Ky");
 	vt_send(stage->vt, "?");
@@ -83,7 +55,7 @@ static void what_came_before_the_question_is_no_answer(void **state)
 {
 	static const char *const bursts[] = { "Ky", "Kyyyy", "KyK", "Ky\r" };
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	for (size_t i = 0; i < COUNT(bursts); i++) {
 		stage_select(stage, jam.holder);
@@ -100,7 +72,7 @@ static void what_came_before_the_question_is_no_answer(void **state)
 static void only_its_own_answer_arms_it(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	struct vt *vt = stage_watch_with(stage, NULL, (struct vt_options){ .answers = VT_ANSWER_HELD });
 	stage_ask(stage, jam.holder, 'K');
 	vt_give_answers(vt);
@@ -144,7 +116,7 @@ static bool is_refreshed_twice(struct vt *vt, void *context)
 static void arms_where_no_answer_ever_comes(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	struct refreshes refreshes = { "", 0 };
 	stage_watch_with(stage, NULL, (struct vt_options){ .answers = VT_ANSWER_NEVER });
 	stage_ask(stage, jam.holder, 'K');
@@ -158,7 +130,7 @@ static void a_size_without_room_closes_it(void **state)
 {
 	static const int sizes[][2] = { { 1, 1 }, { 80, 9 }, { 39, 24 }, { 300, 1 } };
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	for (size_t i = 0; i < COUNT(sizes); i++) {
 		stage_ask(stage, jam.holder, 'K');
@@ -168,7 +140,7 @@ static void a_size_without_room_closes_it(void **state)
 		assert_true(vt_wait_raw(stage->vt, before, CLEARED));
 		vt_resize(stage->vt, 100, 24);
 		stage_expect(stage, "does not fit");
-		clear_message(stage, "does not fit");
+		stage_clear_message(stage, "does not fit");
 	}
 	stage_expect_untouched(stage, jam.holder, jam.waiter);
 	stage_ask(stage, jam.holder, 'K');
@@ -181,7 +153,7 @@ static void a_size_without_room_closes_it(void **state)
 static void stopping_closes_it(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct stage_jam jam = stage_jam(stage);
 	stage_watch(stage, NULL);
 	stage_ask(stage, jam.holder, 'K');
 	vt_signal(stage->vt, SIGTSTP);

@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const settings[] = { "log_statement=all", "deadlock_timeout=3s", NULL };
+static const char *const settings[] = { "log_statement=all", "deadlock_timeout=6s", NULL };
 
 static int open_stage(void **state)
 {
 	return stage_open_with(state, settings);
 }
 
-struct jam {
+struct forest_jam {
 	PGconn *holder, *alter, *reader, *other_holder, *other_waiter;
 };
 
 /* holder <- alter <- reader, and beside them another pair. */
-static struct jam make_jam(struct stage *stage)
+static struct forest_jam make_jam(struct stage *stage)
 {
-	struct jam jam;
+	struct forest_jam jam;
 	jam.holder = stage_session(stage, "application_name=checkout");
 	jam.alter = stage_session(stage, "application_name=migration");
 	jam.reader = stage_session(stage, "application_name=report user=app");
@@ -116,7 +116,7 @@ static void sorts(void **state)
 static void folds(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_select(stage, jam.holder);
 	vt_send(stage->vt, "h");
@@ -155,7 +155,7 @@ static void filters_and_keeps_who_is_around(void **state)
 static void tells_all_about_a_session(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_select(stage, jam.alter);
 	vt_send(stage->vt, "\r");
@@ -201,6 +201,7 @@ static void follows_a_deadlock_to_its_end(void **state)
 	expect_prediction(stage, first);
 	stage_expect(stage, "DEADLOCK of 2, over since");
 	PGresult *result = PQgetResult(first);
+	assert_int_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "40P01");
 	PQclear(result);
 	pgserver_run(first, "rollback");
@@ -211,7 +212,7 @@ static void follows_a_deadlock_to_its_end(void **state)
 static void says_that_nobody_waits(void **state)
 {
 	struct stage *stage = *state;
-	struct jam jam = make_jam(stage);
+	struct forest_jam jam = make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_expect(stage, "WAITING 3");
 	pgserver_run(jam.holder, "rollback");

@@ -105,12 +105,7 @@ static void names_a_commit_that_no_standby_confirms(void **state)
 	struct stage *stage = *state;
 	PGconn *writer = doing(stage, "begin; update orders set note = 'c' where id = 3");
 	PGconn *waiter = doing(stage, "set synchronous_commit = off");
-	pgserver_run(stage->admin, "alter system set synchronous_standby_names = 'nobody'");
-	pgserver_run(stage->admin, "select pg_reload_conf()");
-	pgserver_wait_until(stage->admin, "select current_setting('synchronous_standby_names') = 'nobody'");
-	/* The checkpointer tells the others that there is a name to wait for: before it does what it is asked for. */
-	pgserver_run(stage->admin, "checkpoint");
-	pgserver_run(stage->admin, "checkpoint");
+	pgserver_demand_standby(stage->server, stage->admin);
 	pgserver_send(writer, "commit");
 	wait_for_event(stage, writer, "SyncRep");
 	watch(stage);

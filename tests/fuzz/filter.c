@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define MATCH_MOST (WHEN_SECOND / 2) /* far more than eight columns and 4096 bytes of terms may take */
+#define MATCH_MOST (CLOCKS_PER_SEC / 2) /* far more than eight columns and 4096 bytes of terms may take */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,9 +27,9 @@ static void match(const struct filter *filter, const char *text, size_t length)
 {
 	struct frame *frame = frame_with_query(text, length);
 	struct column_row row = column_row_of_session(frame, 0);
-	int64_t start = when_monotonic();
+	clock_t start = clock();
 	filter_match_row(filter, &row);
-	ensure(when_monotonic() - start < MATCH_MOST);
+	ensure(clock() - start < MATCH_MOST);
 	frame_free(frame);
 }
 

@@ -1,5 +1,7 @@
 #include "edges.h"
 
+#include "pids.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,18 +63,12 @@ static int compare_circles(const void *left, const void *right)
 	return (a->members[0] > b->members[0]) - (a->members[0] < b->members[0]);
 }
 
-static int compare_pids(const void *left, const void *right)
-{
-	const int32_t *a = left, *b = right;
-	return (*a > *b) - (*a < *b);
-}
-
 void edges_finish(struct edges *edges)
 {
 	if (edges->session_count > 0)
 		qsort(edges->sessions, edges->session_count, sizeof *edges->sessions, compare_sessions);
 	for (uint32_t i = 0; i < edges->circle_count; i++)
-		qsort(edges->circles[i].members, edges->circles[i].count, sizeof(int32_t), compare_pids);
+		pids_sort(edges->circles[i].members, edges->circles[i].count);
 	if (edges->circle_count > 0)
 		qsort(edges->circles, edges->circle_count, sizeof *edges->circles, compare_circles);
 }

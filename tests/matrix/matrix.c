@@ -1,6 +1,7 @@
 #include "matrix.h"
 
 #include "pg/listener.h"
+#include "pids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static const char *const settings[] = { "deadlock_timeout=600s",
 					"log_min_error_statement=panic",
 					NULL };
 
-int matrix_open(void **state)
+int matrix_open(void **state, const char *sql)
 {
 	struct matrix *matrix = calloc(1, sizeof *matrix);
 	void *stage = NULL;
@@ -30,6 +31,8 @@ int matrix_open(void **state)
 	matrix->stage = stage;
 	matrix->version = PQserverVersion(matrix->stage->admin);
 	matrix->once = matrix->live = (struct comparison)COMPARISON_INIT;
+	if (sql)
+		matrix_run(matrix, sql);
 	*state = matrix;
 	return 0;
 }
@@ -80,7 +83,7 @@ PGconn *matrix_doing(struct matrix *matrix, const char *sql)
 
 PGconn *matrix_waiting(struct matrix *matrix, const char *before, const char *sql)
 {
-	PGconn *session = matrix_doing(matrix, before);
+	PGconn *session = before ? matrix_doing(matrix, before) : stage_session(matrix->stage, "");
 	matrix_wait(matrix, session, sql);
 	return session;
 }
@@ -238,12 +241,6 @@ void matrix_expect(struct matrix *matrix, PGconn *waiter, const struct edge *edg
 		fail_msg("%d (%s) has %u blockers instead of %u", said->pid, said->sql, said->count, count);
 }
 
-static int compare_pids(const void *left, const void *right)
-{
-	const int32_t *a = left, *b = right;
-	return (*a > *b) - (*a < *b);
-}
-
 void matrix_expect_circle(struct matrix *matrix, enum edge_kind kind, PGconn *const *members, uint32_t count)
 {
 	int32_t pids[STAGE_SESSIONS];
@@ -252,7 +249,7 @@ void matrix_expect_circle(struct matrix *matrix, enum edge_kind kind, PGconn *co
 	assert_int_equal(circle->count, count);
 	for (uint32_t i = 0; i < count; i++)
 		pids[i] = PQbackendPID(members[i]);
-	qsort(pids, count, sizeof *pids, compare_pids);
+	pids_sort(pids, count);
 	assert_memory_equal(pids, circle->members, count * sizeof *pids);
 	assert_string_equal(edges_kind_name(circle->kind), edges_kind_name(kind));
 }

@@ -18,12 +18,15 @@ struct matrix {
 	unsigned scenarios;
 };
 
-/* For cmocka: one server for a program, cleared after each scenario. `matrix_close` reports to matrix_report. */
-int matrix_open(void **state);
+/*
+ * For cmocka: one server for a program, on which `sql` (NULL: nothing) was run, cleared after each scenario.
+ * `matrix_close` reports to matrix_report.
+ */
+int matrix_open(void **state, const char *sql);
 int matrix_close(void **state);
 int matrix_clear(void **state);
 
-/* A session that has run this; one that has run this and now waits for that; one sent to wait. */
+/* A session that has run this; one that has run this (NULL: nothing) and now waits for that; one sent to wait. */
 PGconn *matrix_doing(struct matrix *matrix, const char *sql);
 PGconn *matrix_waiting(struct matrix *matrix, const char *before, const char *sql);
 void matrix_wait(struct matrix *matrix, PGconn *session, const char *sql);

@@ -12,11 +12,10 @@ enum { SINCE = 160000 };
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
+	int failed = matrix_open(state, "create table feed (id int primary key, note text)");
 	struct matrix *matrix = *state;
 	if (failed || matrix->version < SINCE)
 		return failed;
-	matrix_run(matrix, "create table feed (id int primary key, note text)");
 	matrix_run(matrix, "create database publisher");
 	matrix_run(matrix, "alter database publisher set logical_decoding_work_mem = 64"); /* kB: the least */
 	PGconn *publisher = stage_session(matrix->stage, "dbname=publisher");

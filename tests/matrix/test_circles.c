@@ -7,11 +7,8 @@ enum { LARGE = 5 };
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (!failed)
-		matrix_run(*state, "create table t (id int primary key); insert into t select generate_series(1, 20);"
-				   "create table u (id int)");
-	return failed;
+	return matrix_open(state, "create table t (id int primary key); insert into t select generate_series(1, 20);"
+				  "create table u (id int)");
 }
 
 /* Each holds its own row and waits for the next one's. */

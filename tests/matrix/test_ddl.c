@@ -6,23 +6,20 @@
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (failed)
-		return failed;
-	matrix_run(*state,
-		   "create table parents (id int primary key, note text); insert into parents values (1, ''), (2, '');"
-		   "create table children (id int primary key, parent int references parents on delete cascade);"
-		   "create table grandchildren (id int, child int references children on delete cascade);"
-		   "insert into children values (1, 1), (2, 2); insert into grandchildren values (1, 1);"
-		   "create table days (day int, note text) partition by range (day);"
-		   "create table monday partition of days for values from (1) to (2);"
-		   "create table tuesday partition of days for values from (2) to (3);"
-		   "insert into days values (1, ''), (2, '');"
-		   "create type mood as enum ('good'); create table moods (mood mood);"
-		   "create table t (id int primary key, note text); insert into t values (1, ''), (2, '');"
-		   "create index t_note on t (note);"
-		   "create materialized view summary as select id from t; create unique index on summary (id)");
-	return 0;
+	return matrix_open(
+		state,
+		"create table parents (id int primary key, note text); insert into parents values (1, ''), (2, '');"
+		"create table children (id int primary key, parent int references parents on delete cascade);"
+		"create table grandchildren (id int, child int references children on delete cascade);"
+		"insert into children values (1, 1), (2, 2); insert into grandchildren values (1, 1);"
+		"create table days (day int, note text) partition by range (day);"
+		"create table monday partition of days for values from (1) to (2);"
+		"create table tuesday partition of days for values from (2) to (3);"
+		"insert into days values (1, ''), (2, '');"
+		"create type mood as enum ('good'); create table moods (mood mood);"
+		"create table t (id int primary key, note text); insert into t values (1, ''), (2, '');"
+		"create index t_note on t (note);"
+		"create materialized view summary as select id from t; create unique index on summary (id)");
 }
 
 /* ---- rows ---- */
@@ -124,8 +121,7 @@ static void detach_partition_concurrently(void **state)
 	if (matrix->version < 140000)
 		skip();
 	PGconn *reader = matrix_doing(matrix, "begin; select from days");
-	PGconn *detach = stage_session(matrix->stage, "");
-	matrix_wait(matrix, detach, "alter table days detach partition monday concurrently");
+	PGconn *detach = matrix_waiting(matrix, NULL, "alter table days detach partition monday concurrently");
 	PGconn *attach = matrix_waiting(matrix, "begin", "alter table days detach partition tuesday");
 	matrix_compare(matrix);
 	EXPECT_EDGES(matrix, detach, hard(reader));
@@ -138,8 +134,7 @@ static void reindex_concurrently(void **state)
 	if (matrix->version < 120000)
 		skip();
 	PGconn *writer = matrix_doing(matrix, "begin; update t set note = 'x' where id = 1");
-	PGconn *reindex = stage_session(matrix->stage, "");
-	matrix_wait(matrix, reindex, "reindex index concurrently t_note");
+	PGconn *reindex = matrix_waiting(matrix, NULL, "reindex index concurrently t_note");
 	PGconn *drop = matrix_waiting(matrix, "begin", "drop index t_note");
 	PGconn *reader = matrix_waiting(matrix, "begin", "select from t where note = ''");
 	matrix_compare(matrix);
@@ -152,11 +147,9 @@ static void cluster_and_reindex(void **state)
 {
 	struct matrix *matrix = *state;
 	PGconn *holder = matrix_doing(matrix, "begin; reindex table t");
-	PGconn *cluster = stage_session(matrix->stage, "");
-	matrix_wait(matrix, cluster, "cluster t using t_pkey");
+	PGconn *cluster = matrix_waiting(matrix, NULL, "cluster t using t_pkey");
 	PGconn *reader = matrix_waiting(matrix, "begin", "select from t where id = 1");
-	PGconn *full = stage_session(matrix->stage, "");
-	matrix_wait(matrix, full, "vacuum full t");
+	PGconn *full = matrix_waiting(matrix, NULL, "vacuum full t");
 	matrix_compare(matrix);
 	EXPECT_EDGES(matrix, cluster, hard(holder));
 	EXPECT_EDGES(matrix, reader, soft(cluster));
@@ -223,8 +216,7 @@ static void whole_database(void **state)
 	struct matrix *matrix = *state;
 	matrix_run(matrix, "create database doomed template template0");
 	PGconn *commenter = matrix_doing(matrix, "begin; comment on database doomed is 'x'");
-	PGconn *drop = stage_session(matrix->stage, "");
-	matrix_wait(matrix, drop, "drop database doomed");
+	PGconn *drop = matrix_waiting(matrix, NULL, "drop database doomed");
 	char conninfo[512];
 	snprintf(conninfo, sizeof conninfo, "host=%s user=%s dbname=doomed", pgserver_socket(matrix->stage->server),
 		 pgserver_user(matrix->stage->server));
@@ -252,8 +244,7 @@ static void logical_slot(void **state)
 {
 	struct matrix *matrix = *state;
 	PGconn *writer = matrix_doing(matrix, "begin; insert into t values (20, '')");
-	PGconn *slot = stage_session(matrix->stage, "");
-	matrix_wait(matrix, slot, "select pg_create_logical_replication_slot('s', 'pgoutput', true)");
+	PGconn *slot = matrix_waiting(matrix, NULL, "select pg_create_logical_replication_slot('s', 'pgoutput', true)");
 	PGconn *sender = stage_session(matrix->stage, "replication=database");
 	matrix_wait(matrix, sender, "CREATE_REPLICATION_SLOT w TEMPORARY LOGICAL pgoutput");
 	matrix_compare(matrix);
@@ -276,8 +267,7 @@ static void await_standby(struct matrix *matrix, int count)
 static void notify_behind_a_standby(void **state)
 {
 	struct matrix *matrix = *state;
-	matrix_run(matrix, "alter system set synchronous_standby_names = 'nobody'");
-	matrix_run(matrix, "select pg_reload_conf()");
+	pgserver_demand_standby(matrix->stage->server, matrix->stage->admin);
 	PGconn *listener = matrix_doing(matrix, "listen news");
 	PGconn *first = matrix_doing(matrix, "begin; update t set note = 'x' where id = 1; notify news, 'one'");
 	pgserver_send(first, "commit");

@@ -7,24 +7,20 @@ enum { WORKERS = 2 };
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (failed)
-		return failed;
-	matrix_run(*state,
-		   "create table many (id int); insert into many select generate_series(1, 20000);"
-		   "alter table many set (parallel_workers = 2); analyze many;"
-		   "create table t (id int primary key); create table u (id int); create table other (id int);"
-		   "insert into t select generate_series(1, 9);"
-		   /* in whatever process it runs: parallel safe as far as the planner knows */
-		   "create function touch(int) returns bool language plpgsql volatile parallel safe as"
-		   " $$ begin perform from u; return true; end $$;"
-		   "create function touch_apart(int) returns bool language plpgsql volatile parallel safe as"
-		   " $$ begin if exists (select from pg_stat_get_activity(pg_backend_pid())"
-		   " where backend_type <> 'client backend') then perform from u; else perform from other; end if;"
-		   " return true; end $$;"
-		   "create function rest(int) returns bool language sql volatile parallel safe as"
-		   " $$ select pg_sleep(600)::text = '' $$");
-	return 0;
+	return matrix_open(
+		state, "create table many (id int); insert into many select generate_series(1, 20000);"
+		       "alter table many set (parallel_workers = 2); analyze many;"
+		       "create table t (id int primary key); create table u (id int); create table other (id int);"
+		       "insert into t select generate_series(1, 9);"
+		       /* in whatever process it runs: parallel safe as far as the planner knows */
+		       "create function touch(int) returns bool language plpgsql volatile parallel safe as"
+		       " $$ begin perform from u; return true; end $$;"
+		       "create function touch_apart(int) returns bool language plpgsql volatile parallel safe as"
+		       " $$ begin if exists (select from pg_stat_get_activity(pg_backend_pid())"
+		       " where backend_type <> 'client backend') then perform from u; else perform from other; end if;"
+		       " return true; end $$;"
+		       "create function rest(int) returns bool language sql volatile parallel safe as"
+		       " $$ select pg_sleep(600)::text = '' $$");
 }
 
 /* A session whose queries are parallel: with or without the leader's own share of the work. */
@@ -197,8 +193,7 @@ static void create_index_concurrently_waits_for_a_prepared_one(void **state)
 {
 	struct matrix *matrix = *state;
 	matrix_doing(matrix, "begin; insert into t values (100); prepare transaction 'order-1'");
-	PGconn *builder = stage_session(matrix->stage, "");
-	matrix_wait(matrix, builder, "create index concurrently on t (id)");
+	PGconn *builder = matrix_waiting(matrix, NULL, "create index concurrently on t (id)");
 	matrix_compare(matrix);
 	EXPECT_EDGES(matrix, builder, prepared());
 }

@@ -5,12 +5,9 @@
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (failed)
-		return failed;
-	matrix_run(*state, "create table t (id int primary key, note text); insert into t values (1, ''), (2, '');"
+	return matrix_open(state,
+			   "create table t (id int primary key, note text); insert into t values (1, ''), (2, '');"
 			   "create role clerk; create schema shop; create type shop.colour as enum ('red')");
-	return 0;
 }
 
 /* ---- advisory locks ---- */
@@ -87,10 +84,8 @@ static void create_index_concurrently_waits_for_a_virtualxid(void **state)
 {
 	struct matrix *matrix = *state;
 	PGconn *writer = matrix_doing(matrix, "begin; insert into t values (3, '')");
-	PGconn *builder = stage_session(matrix->stage, "");
-	matrix_wait(matrix, builder, "create index concurrently on t (note)");
-	PGconn *second = stage_session(matrix->stage, "");
-	matrix_wait(matrix, second, "create index concurrently on t (note)");
+	PGconn *builder = matrix_waiting(matrix, NULL, "create index concurrently on t (note)");
+	PGconn *second = matrix_waiting(matrix, NULL, "create index concurrently on t (note)");
 	matrix_compare(matrix);
 	EXPECT_EDGES(matrix, builder, hard(writer));
 	EXPECT_EDGES(matrix, second, hard(builder));
@@ -100,8 +95,7 @@ static void vacuum_and_ddl(void **state)
 {
 	struct matrix *matrix = *state;
 	PGconn *holder = matrix_doing(matrix, "begin; lock table t in share update exclusive mode");
-	PGconn *vacuum = stage_session(matrix->stage, "");
-	matrix_wait(matrix, vacuum, "vacuum t");
+	PGconn *vacuum = matrix_waiting(matrix, NULL, "vacuum t");
 	PGconn *analyze = matrix_waiting(matrix, "begin", "analyze t");
 	PGconn *alter = matrix_waiting(matrix, "begin", "alter table t alter note set default ''");
 	PGconn *writer = matrix_waiting(matrix, "begin", "insert into t values (4, '')");

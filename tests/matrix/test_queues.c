@@ -17,13 +17,10 @@ static const char *const conflicts[MODES] = { ".......X", "......XX", "....XXXX"
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (!failed)
-		matrix_run(*state,
+	return matrix_open(state,
 			   "create table t (id int); create table u (id int); insert into t values (1);"
 			   "do $$ begin for i in 0..63 loop execute 'create table cell_' || i || ' (id int)'; end loop;"
 			   " end $$");
-	return failed;
 }
 
 static const char *lock_table(char *sql, size_t size, const char *before, int cell, const char *mode)
@@ -121,34 +118,41 @@ static void readers_and_writers_in_one_queue(void **state)
 	matrix_compare(matrix);
 }
 
+struct jump {
+	PGconn *holder, *jumper, *first, *second;
+};
+
 /* Who holds something that the first one in the queue must wait for goes in front of it. */
+static struct jump make_jump(struct matrix *matrix)
+{
+	struct jump jump;
+	jump.holder = matrix_doing(matrix, "begin; lock table t in row exclusive mode");
+	jump.jumper = matrix_doing(matrix, "begin; select from t");
+	jump.first = matrix_waiting(matrix, "begin", "lock table t in access exclusive mode");
+	jump.second = matrix_waiting(matrix, "begin", "lock table t in share mode");
+	matrix_wait(matrix, jump.jumper, "lock table t in share row exclusive mode");
+	return jump;
+}
+
 static void queue_jump(void **state)
 {
 	struct matrix *matrix = *state;
-	PGconn *holder = matrix_doing(matrix, "begin; lock table t in row exclusive mode");
-	PGconn *jumper = matrix_doing(matrix, "begin; select from t");
-	PGconn *first = matrix_waiting(matrix, "begin", "lock table t in access exclusive mode");
-	PGconn *second = matrix_waiting(matrix, "begin", "lock table t in share mode");
-	matrix_wait(matrix, jumper, "lock table t in share row exclusive mode");
+	struct jump jump = make_jump(matrix);
 	matrix_compare(matrix);
-	EXPECT_EDGES(matrix, first, hard(holder), hard(jumper));
-	EXPECT_EDGES(matrix, jumper, hard(holder));
-	EXPECT_EDGES(matrix, second, hard(holder), soft(first), soft(jumper));
+	EXPECT_EDGES(matrix, jump.first, hard(jump.holder), hard(jump.jumper));
+	EXPECT_EDGES(matrix, jump.jumper, hard(jump.holder));
+	EXPECT_EDGES(matrix, jump.second, hard(jump.holder), soft(jump.first), soft(jump.jumper));
 }
 
 /* The one jumped over has gone: nothing shows any more why the jumper is ahead of the one behind. */
 static void queue_jump_hidden(void **state)
 {
 	struct matrix *matrix = *state;
-	PGconn *holder = matrix_doing(matrix, "begin; lock table t in row exclusive mode");
-	PGconn *jumper = matrix_doing(matrix, "begin; select from t");
-	PGconn *first = matrix_waiting(matrix, "begin", "lock table t in access exclusive mode");
-	PGconn *second = matrix_waiting(matrix, "begin", "lock table t in share mode");
-	matrix_wait(matrix, jumper, "lock table t in share row exclusive mode");
-	matrix_cancel(matrix, first);
+	struct jump jump = make_jump(matrix);
+	matrix_cancel(matrix, jump.first);
 	matrix_compare(matrix);
-	EXPECT_EDGES(matrix, jumper, hard(holder));
-	EXPECT_EDGES(matrix, second, hard(holder), soft(jumper));
+	EXPECT_EDGES(matrix, jump.jumper, hard(jump.holder));
+	EXPECT_EDGES(matrix, jump.second, hard(jump.holder), soft(jump.jumper));
 }
 
 /*

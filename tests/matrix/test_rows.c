@@ -8,14 +8,11 @@ enum { CHAIN = 50, QUEUE = 40 };
 
 static int open_matrix(void **state)
 {
-	int failed = matrix_open(state);
-	if (!failed)
-		matrix_run(*state, "create table items (id int primary key, note text);"
-				   "insert into items select n, '' from generate_series(1, 100) n;"
-				   "create table parents (id int primary key, note text);"
-				   "create table children (id int, parent int references parents);"
-				   "insert into parents values (1, ''), (2, '')");
-	return failed;
+	return matrix_open(state, "create table items (id int primary key, note text);"
+				  "insert into items select n, '' from generate_series(1, 100) n;"
+				  "create table parents (id int primary key, note text);"
+				  "create table children (id int, parent int references parents);"
+				  "insert into parents values (1, ''), (2, '')");
 }
 
 static void row_lock(void **state)

@@ -18,7 +18,7 @@ enum { COMPARISONS = 5000, SESSIONS = 200, REPORTS = 5, FRAMES_FOR_A_WATCH = 4 }
 
 static int open_storm(void **state)
 {
-	int failed = matrix_open(state);
+	int failed = matrix_open(state, NULL);
 	if (!failed)
 		storm_make_tables(*state);
 	return failed;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE (10 * WHEN_SECOND)
+#define PATIENCE (30 * WHEN_SECOND)
 
 struct server_options listener_options(const struct pgserver *server)
 {

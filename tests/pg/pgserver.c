@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_SETTINGS = 40, MAX_ARGS = 96, PATIENCE_MS = 10000, PAUSE_MS = 5 };
+enum { MAX_SETTINGS = 40, MAX_ARGS = 96, PATIENCE_MS = 30000, PAUSE_MS = 5 };
 
 struct pgserver {
 	char bindir[512];
@@ -303,7 +303,7 @@ static void wait_for_start(struct pgserver *server)
 {
 	char conninfo[512];
 	snprintf(conninfo, sizeof conninfo, "host=%s user=%s dbname=postgres", server->directory, server->user);
-	int64_t deadline = now_ms() + 3 * PATIENCE_MS;
+	int64_t deadline = now_ms() + PATIENCE_MS;
 	while (PQping(conninfo) != PQPING_OK) {
 		if (waitpid(server->postmaster, NULL, WNOHANG) != 0 || now_ms() > deadline) {
 			show_log(server);
@@ -373,6 +373,15 @@ struct pgserver *pgserver_new(const char *const *settings)
 	run_initdb(server);
 	write_hba(server);
 	pgserver_start(server);
+	return server;
+}
+
+struct pgserver *pgserver_new_with(const char *const *settings, const char *sql)
+{
+	struct pgserver *server = pgserver_new(settings);
+	PGconn *admin = pgserver_connect(server, "postgres");
+	pgserver_run(admin, sql);
+	PQfinish(admin);
 	return server;
 }
 
@@ -456,6 +465,11 @@ const char *pgserver_socket(const struct pgserver *server)
 	return server->directory;
 }
 
+const char *pgserver_bindir(const struct pgserver *server)
+{
+	return server->bindir;
+}
+
 const char *pgserver_user(const struct pgserver *server)
 {
 	return server->user;
@@ -527,6 +541,41 @@ void pgserver_wait_until(PGconn *conn, const char *sql)
 			give_up("this did not come true: %s", sql);
 		poll(NULL, 0, PAUSE_MS);
 	}
+}
+
+/* Whether the commit that the session has sent waits for a standby; false: it is over. */
+static bool waits_for_standby(PGconn *admin, PGconn *session)
+{
+	char sql[128];
+	snprintf(sql, sizeof sql, "select wait_event = 'SyncRep' from pg_stat_activity where pid = %d",
+		 PQbackendPID(session));
+	for (;;) {
+		char *value = pgserver_value(admin, sql);
+		bool waits = value && strcmp(value, "t") == 0;
+		free(value);
+		if (waits || !PQconsumeInput(session) || !PQisBusy(session))
+			return waits;
+		poll(NULL, 0, PAUSE_MS);
+	}
+}
+
+void pgserver_demand_standby(const struct pgserver *server, PGconn *admin)
+{
+	PGconn *session = pgserver_connect(server, PQdb(admin));
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	pgserver_run(admin, "alter system set synchronous_standby_names = 'nobody'");
+	pgserver_run(admin, "select pg_reload_conf()");
+	pgserver_send(session, "select pg_logical_emit_message(true, '', '')");
+	while (!waits_for_standby(admin, session)) {
+		if (now_ms() > deadline)
+			give_up("commits do not wait for a standby");
+		for (PGresult *result; (result = PQgetResult(session));)
+			PQclear(result);
+		pgserver_send(session, "select pg_logical_emit_message(true, '', '')");
+	}
+	PQrequestCancel(session);
+	PQfinish(session);
+	pgserver_wait_until(admin, "select not exists (select from pg_stat_activity where wait_event = 'SyncRep')");
 }
 
 void pgserver_wait_blocked(PGconn *observer, PGconn *waiter)

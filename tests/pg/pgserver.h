@@ -23,6 +23,9 @@ int pgserver_major(void);
 /* initdb, and a start. `settings`: "name=value" each, NULL at the end; may be NULL. */
 struct pgserver *pgserver_new(const char *const *settings);
 
+/* The same, on which these statements were run. */
+struct pgserver *pgserver_new_with(const char *const *settings, const char *sql);
+
 /*
  * A streaming standby of a primary, made as a copy of its files while it is stopped: the primary is started again and
  * has lost its sessions. The settings are the primary's and then `settings`.
@@ -34,6 +37,7 @@ void pgserver_stop(struct pgserver *server); /* at once, as if it had crashed, a
 void pgserver_start(struct pgserver *server); /* again */
 
 const char *pgserver_socket(const struct pgserver *server); /* the directory: for -h */
+const char *pgserver_bindir(const struct pgserver *server); /* where its programs are */
 const char *pgserver_user(const struct pgserver *server); /* the superuser */
 pid_t pgserver_postmaster(const struct pgserver *server);
 
@@ -50,8 +54,14 @@ int64_t pgserver_number(PGconn *conn, const char *sql);
 /* Sends a statement and does not wait for its answer. */
 void pgserver_send(PGconn *conn, const char *sql);
 
-/* Asks until the statement's first value is true, at most 10 s. */
+/* Asks until the statement's first value is true, at most 30 s. */
 void pgserver_wait_until(PGconn *conn, const char *sql);
+
+/*
+ * From now on every session's commit waits for a standby, and there is none; until synchronous_standby_names is reset.
+ * The checkpointer makes it so, at a time of its own after the reload: an own commit is tried until it waits.
+ */
+void pgserver_demand_standby(const struct pgserver *server, PGconn *admin);
 
 /* Until this backend waits for a lock. */
 void pgserver_wait_blocked(PGconn *observer, PGconn *waiter);

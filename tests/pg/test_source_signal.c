@@ -22,14 +22,10 @@ static int start(void **state)
 {
 	static const char *const settings[] = { "deadlock_timeout=30s", NULL };
 	(void)state;
-	server = pgserver_new(settings);
-	PGconn *admin = pgserver_connect(server, "postgres");
-	pgserver_run(admin, "create table orders (id int primary key, note text)");
-	pgserver_run(admin, "insert into orders values (1, 'a')");
-	pgserver_run(admin, "create role signaller login in role pg_signal_backend, pg_monitor");
-	pgserver_run(admin, "create role watcher login in role pg_monitor; create role app login");
-	pgserver_run(admin, "grant all on orders to public");
-	PQfinish(admin);
+	server = pgserver_new_with(settings, "create table orders (id int primary key, note text);"
+					     "insert into orders values (1, 'a'); grant all on orders to public;"
+					     "create role signaller login in role pg_signal_backend, pg_monitor;"
+					     "create role watcher login in role pg_monitor; create role app login");
 	return 0;
 }
 
@@ -88,7 +84,7 @@ static void terminate_is_sent_and_the_target_gone(void **state)
 	listener_await_signal(&cast.listener, SIGNAL_SENT);
 	assert_int_equal(cast.listener.signal.request.serial, 4711);
 	listener_await_signal(&cast.listener, SIGNAL_GONE);
-	assert_true(cast.listener.signal.elapsed > 0 && cast.listener.signal.elapsed < 3 * WHEN_SECOND);
+	assert_true(cast.listener.signal.elapsed > 0 && cast.listener.signal.elapsed < 30 * WHEN_SECOND);
 	assert_false(target_lives(&cast));
 	cast_end(&cast);
 }
@@ -327,7 +323,7 @@ static void a_frozen_refresh_lets_no_signal_through(void **state)
 	assert_int_equal(kill(backend, SIGSTOP), 0);
 	listener_command(&cast.listener, COMMAND_REFRESH);
 	while (cast.listener.status.asked_at == WHEN_NONE)
-		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 5 * WHEN_SECOND), NEWS_NONE);
+		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 30 * WHEN_SECOND), NEWS_NONE);
 	int64_t sent = when_monotonic();
 	listener_send_signal(&cast.listener, &request);
 	listener_await_signal(&cast.listener, SIGNAL_NOT_SENT);
@@ -352,11 +348,11 @@ static void a_slow_statement_is_preempted(void **state)
 	unsigned frames = cast.listener.frames;
 	listener_command(&cast.listener, COMMAND_REFRESH);
 	while (cast.listener.frames == frames)
-		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 5 * WHEN_SECOND), NEWS_NONE);
+		assert_int_not_equal(listener_hear(&cast.listener, when_monotonic() + 30 * WHEN_SECOND), NEWS_NONE);
 	int64_t sent = when_monotonic();
 	listener_send_signal(&cast.listener, &request);
 	listener_await_signal(&cast.listener, SIGNAL_SENT);
-	assert_true(when_monotonic() - sent < WHEN_SECOND);
+	assert_true(when_monotonic() - sent < 3 * WHEN_SECOND);
 	listener_await_signal(&cast.listener, SIGNAL_GONE);
 	PQfinish(locker);
 	PQfinish(holder);

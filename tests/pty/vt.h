@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define VT_PATIENCE_MS 20000 /* for whatever must come; generous, since machines that run tests are slow */
+#define VT_PATIENCE_MS 40000 /* for whatever must come; generous, since machines that run tests are slow */
 
 /* What becomes of `CSI 5 n`. */
 enum vt_answers {

@@ -6,9 +6,9 @@
  */
 #include "play.h"
 
+#include "scripts.h"
 #include "words.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <locale.h>
 #include <setjmp.h>
@@ -20,21 +20,6 @@
 #include <cmocka.h>
 
 enum { WORDS_MOST = 64 };
-
-static const char directory[] = "tests/screens";
-
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	if (!file)
-		fail_msg("cannot open %s", path);
-	struct strbuf text = STRBUF_INIT;
-	char part[4096];
-	for (size_t got; (got = fread(part, 1, sizeof part, file)) > 0;)
-		strbuf_add(&text, part, got);
-	fclose(file);
-	return strbuf_detach(&text);
-}
 
 static size_t line_length(const char *line)
 {
@@ -104,7 +89,7 @@ static void run_line(struct play *play, const char *path, char *line, const char
 static void play_script(const char *path, const char *script, struct strbuf *out)
 {
 	struct play play;
-	play_init(&play, directory);
+	play_init(&play, "tests/screens");
 	while (*script) {
 		size_t length = line_length(script);
 		strbuf_add(out, script, length);
@@ -153,7 +138,7 @@ static void complain(const char *path, const char *expected, const char *seen)
 static void test_script(void **state)
 {
 	const char *path = *state;
-	char *script = read_file(path);
+	char *script = scripts_read(path);
 	struct strbuf seen = STRBUF_INIT;
 	play_script(path, script, &seen);
 	if (strcmp(script, seen.text) != 0 && getenv("SCREENS_WRITE"))
@@ -164,35 +149,11 @@ static void test_script(void **state)
 	free(script);
 }
 
-static int is_script(const struct dirent *entry)
-{
-	size_t length = strlen(entry->d_name);
-	return length > 4 && strcmp(entry->d_name + length - 4, ".txt") == 0;
-}
-
 int main(void)
 {
-	struct dirent **entries;
-	int count = scandir(directory, &entries, is_script, alphasort);
-	if (!setlocale(LC_ALL, "C.UTF-8") || count <= 0) {
-		fprintf(stderr, "no scripts in %s, or no UTF-8: run this in the top directory\n", directory);
+	if (!setlocale(LC_ALL, "C.UTF-8")) {
+		fprintf(stderr, "there is no UTF-8\n");
 		return 1;
 	}
-	struct CMUnitTest *tests = calloc((size_t)count, sizeof *tests);
-	for (int i = 0; i < count; i++) {
-		char *path = NULL;
-		if (asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0)
-			return 1;
-		tests[i] = (struct CMUnitTest){ .name = entries[i]->d_name,
-						.test_func = test_script,
-						.initial_state = path };
-	}
-	int failed = _cmocka_run_group_tests("screens", tests, (size_t)count, NULL, NULL);
-	for (int i = 0; i < count; i++) {
-		free(tests[i].initial_state);
-		free(entries[i]);
-	}
-	free(entries);
-	free(tests);
-	return failed;
+	return scripts_run("screens", "tests/screens", test_script);
 }

@@ -28,7 +28,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE = 10 * 1000 /* ms */, WRITERS = 4, LINES_EACH = 200 };
+enum { PATIENCE = 30 * 1000 /* ms */, WRITERS = 4, ROTATIONS = 4, BATCH = 50, LINES_EACH = (ROTATIONS + 1) * BATCH };
 
 struct place {
 	char directory[64], path[128];
@@ -91,7 +91,7 @@ static void expect_file(const char *path, const char *wanted)
 
 static struct audit_file file_at(const struct place *place)
 {
-	return (struct audit_file){ .path = place->path, .fd = -1 };
+	return (struct audit_file)AUDIT_FILE_INIT(place->path);
 }
 
 static void append(struct audit_file *file, const char *line)
@@ -146,10 +146,44 @@ static void a_file_that_was_moved_away_is_left(void **state)
 	append(&file, "three\n");
 	expect_file(moved, "one\n");
 	expect_file(place->path, "three\n");
-	/* As logrotate's copytruncate does. */
+	audit_file_close(&file);
+}
+
+/* As logrotate's copytruncate does, which cannot know what comes between the copy and the cut. */
+static void what_was_cut_off_is_written_again(void **state)
+{
+	struct place *place = *state;
+	struct audit_file file = file_at(place);
+	append(&file, "one\n");
+	append(&file, "two\n");
 	assert_int_equal(truncate(place->path, 0), 0);
+	append(&file, "three\n");
+	expect_file(place->path, "one\ntwo\nthree\n");
+	/* Another program's lines in their place do not deceive it. */
+	write_file(place->path, "ENO\nOWT\nEERHT\n");
+	audit_file_keep(&file);
+	expect_file(place->path, "ENO\nOWT\nEERHT\none\ntwo\nthree\n");
+	audit_file_keep(&file);
 	append(&file, "four\n");
-	expect_file(place->path, "four\n");
+	expect_file(place->path, "ENO\nOWT\nEERHT\none\ntwo\nthree\nfour\n");
+	audit_file_close(&file);
+}
+
+/* The file is emptied after each; what is written again has bounds. */
+static void only_the_last_lines_are_remembered(void **state)
+{
+	struct place *place = *state;
+	struct audit_file file = file_at(place);
+	static char line[100 * 1000];
+	struct stat is;
+	memset(line, 'x', sizeof line);
+	memcpy(line + sizeof line - 2, "\n", 2);
+	for (int i = 0; i < 30; i++) {
+		append(&file, line);
+		assert_int_equal(stat(place->path, &is), 0);
+		assert_true(is.st_size <= 1200 * 1000 && is.st_size % (sizeof line - 1) == 0);
+		assert_int_equal(truncate(place->path, 0), 0);
+	}
 	audit_file_close(&file);
 }
 
@@ -257,72 +291,139 @@ static void a_full_disk_is_found_out_before(void **state)
 	audit_file_close(&file);
 }
 
-static void write_many(const struct place *place, int writer)
+/* A batch for each byte that it is given. */
+static void write_many(const struct place *place, int writer, int orders)
 {
 	struct audit_file file = file_at(place);
-	char line[4200];
-	for (int i = 0; i < LINES_EACH; i++) {
-		int length = snprintf(line, sizeof line, "%d %d ", writer, i);
-		memset(line + length, 'a' + writer, sizeof line - (size_t)length - 2);
-		memcpy(line + sizeof line - 2, "\n", 2);
-		append(&file, line);
+	char line[4200], order;
+	for (int i = 0; read(orders, &order, 1) == 1;) {
+		for (int end = i + BATCH; i < end; i++) {
+			int length = snprintf(line, sizeof line, "%d %d ", writer, i);
+			memset(line + length, 'a' + writer, sizeof line - (size_t)length - 2);
+			memcpy(line + sizeof line - 2, "\n", 2);
+			append(&file, line);
+		}
 	}
 	audit_file_close(&file);
 }
 
-static void check_line(const char *line, int next[static WRITERS])
+struct writers {
+	pid_t pid[WRITERS];
+	int orders[WRITERS];
+};
+
+static void start_writers(const struct place *place, struct writers *writers)
+{
+	for (int i = 0; i < WRITERS; i++) {
+		int ends[2];
+		assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+		writers->pid[i] = fork();
+		assert_true(writers->pid[i] >= 0);
+		if (writers->pid[i] == 0) {
+			for (int k = 0; k < i; k++)
+				close(writers->orders[k]);
+			close(ends[1]);
+			write_many(place, i, ends[0]);
+			_exit(0);
+		}
+		close(ends[0]);
+		writers->orders[i] = ends[1];
+	}
+}
+
+static void order_batches(const struct writers *writers)
+{
+	for (int i = 0; i < WRITERS; i++)
+		assert_int_equal(write(writers->orders[i], "+", 1), 1);
+}
+
+static void await_writers(const struct writers *writers)
+{
+	for (int i = 0; i < WRITERS; i++) {
+		int status;
+		close(writers->orders[i]);
+		assert_int_equal(waitpid(writers->pid[i], &status, 0), writers->pid[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+/* A line may be there twice, in two files or in one. */
+static void check_line(const char *line, size_t length, bool seen[static WRITERS][LINES_EACH])
 {
 	int writer = line[0] - '0', number = 0;
 	assert_in_range(writer, 0, WRITERS - 1);
 	assert_int_equal(sscanf(line + 2, "%d", &number), 1);
-	/* One that was being written as the file was moved away is in both. */
-	if (number != next[writer] - 1)
-		assert_int_equal(number, next[writer]++);
-	size_t length = strcspn(line, "\n");
+	assert_in_range(number, 0, LINES_EACH - 1);
+	seen[writer][number] = true;
 	assert_int_equal(length, 4198);
 	assert_int_equal(line[length - 1], 'a' + writer);
 }
 
-static void count_lines(const char *path, int next[static WRITERS])
+/* The end of a copy may have been read while it was written. */
+static void check_lines(const char *path, bool copy, bool seen[static WRITERS][LINES_EACH])
 {
 	char *text = read_file(path);
-	for (const char *line = text; *line; line = strchr(line, '\n') + 1)
-		check_line(line, next);
+	for (const char *line = text; *line;) {
+		size_t length = strcspn(line, "\n");
+		if (!line[length]) {
+			assert_true(copy);
+			break;
+		}
+		check_line(line, length, seen);
+		line += length + 1;
+	}
 	free(text);
+	assert_int_equal(unlink(path), 0);
 }
 
-/* Four programs write lines that are longer than a pipe's buffer, while the file is moved away twice. */
+static void await_size(const char *path, off_t size)
+{
+	struct stat is = { .st_size = 0 };
+	int64_t deadline = when_monotonic() + PATIENCE * INT64_C(1000);
+	while (is.st_size < size) {
+		assert_true(when_monotonic() < deadline);
+		if (stat(path, &is) != 0)
+			poll(NULL, 0, 1);
+	}
+}
+
+static void copy_and_cut(const char *path, const char *copy)
+{
+	char *text = read_file(path);
+	write_file(copy, text);
+	free(text);
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+/*
+ * Four programs write lines that are longer than a pipe's buffer, while the file is rotated in both of the ways. The
+ * last batch comes after that: it finds out what the last cut took.
+ */
 static void several_programs_write_it_at_once(void **state)
 {
 	struct place *place = *state;
-	pid_t writers[WRITERS];
-	char moved[2][160];
-	int next[WRITERS] = { 0 };
-	for (int i = 0; i < WRITERS; i++) {
-		writers[i] = fork();
-		if (writers[i] == 0) {
-			write_many(place, i);
-			_exit(0);
-		}
+	struct writers writers;
+	char other[ROTATIONS][160];
+	bool seen[WRITERS][LINES_EACH] = { { false } };
+	start_writers(place, &writers);
+	for (int i = 0; i < ROTATIONS; i++) {
+		snprintf(other[i], sizeof other[i], "%s.%d", place->path, i);
+		order_batches(&writers);
+		await_size(place->path, 100000);
+		if (i % 2 == 0)
+			assert_int_equal(rename(place->path, other[i]), 0);
+		else
+			copy_and_cut(place->path, other[i]);
 	}
-	for (int i = 0; i < 2; i++) {
-		struct stat is = { .st_size = 0 };
-		snprintf(moved[i], sizeof moved[i], "%s.%d", place->path, 2 - i);
-		while (is.st_size < 100000)
-			if (stat(place->path, &is) != 0)
-				poll(NULL, 0, 1);
-		assert_int_equal(rename(place->path, moved[i]), 0);
-	}
-	for (int i = 0; i < WRITERS; i++) {
-		int status;
-		assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
-		assert_int_equal(status, 0);
-	}
-	count_lines(moved[0], next);
-	count_lines(moved[1], next);
-	count_lines(place->path, next);
+	order_batches(&writers);
+	await_writers(&writers);
+	for (int i = 0; i < ROTATIONS; i++)
+		check_lines(other[i], i % 2 == 1, seen);
+	check_lines(place->path, false, seen);
 	for (int i = 0; i < WRITERS; i++)
-		assert_int_equal(next[i], LINES_EACH);
+		for (int k = 0; k < LINES_EACH; k++)
+			if (!seen[i][k])
+				fail_msg("line %d of writer %d is lost", k, i);
 }
 
 static void the_tail_is_whole_lines(void **state)
@@ -459,6 +560,8 @@ int main(void)
 		TEST(only_its_owner_may_read_it),
 		TEST(what_was_torn_off_is_ended),
 		TEST(a_file_that_was_moved_away_is_left),
+		TEST(what_was_cut_off_is_written_again),
+		TEST(only_the_last_lines_are_remembered),
 		TEST(it_says_why_it_cannot_be_written),
 		TEST(an_unwritable_directory_is_said),
 		TEST(a_line_that_does_not_fit_leaves_nothing),

@@ -4,12 +4,12 @@
  *
  * With CASES_WRITE=1 in the environment the second part is written anew: read what changed before you keep it.
  */
+#include "scripts.h"
 #include "situation.h"
 
 #include "pglocktop/object.h"
 #include "pglocktop/whatif.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +18,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const char directory[] = "tests/cases";
 
 static void add_age(struct strbuf *out, int64_t age)
 {
@@ -229,19 +227,6 @@ static void add_tree(struct situation *situation, struct strbuf *out)
 	arena_release(&arena);
 }
 
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	if (!file)
-		fail_msg("cannot open %s", path);
-	struct strbuf text = STRBUF_INIT;
-	char part[4096];
-	for (size_t got; (got = fread(part, 1, sizeof part, file)) > 0;)
-		strbuf_add(&text, part, got);
-	fclose(file);
-	return strbuf_detach(&text);
-}
-
 static void rewrite(const char *path, const char *text, const char *rest, const char *result)
 {
 	FILE *file = fopen(path, "w");
@@ -254,7 +239,7 @@ static void rewrite(const char *path, const char *text, const char *rest, const 
 static void test_case(void **state)
 {
 	const char *path = *state;
-	char *text = read_file(path);
+	char *text = scripts_read(path);
 	struct situation situation;
 	struct err err;
 	if (!situation_read(&situation, text, &err))
@@ -275,35 +260,7 @@ static void test_case(void **state)
 	free(text);
 }
 
-static int is_case(const struct dirent *entry)
-{
-	size_t length = strlen(entry->d_name);
-	return length > 4 && strcmp(entry->d_name + length - 4, ".txt") == 0;
-}
-
 int main(void)
 {
-	struct dirent **entries;
-	int count = scandir(directory, &entries, is_case, alphasort);
-	if (count <= 0) {
-		fprintf(stderr, "no cases in %s: run this in the top directory\n", directory);
-		return 1;
-	}
-	struct CMUnitTest *tests = calloc((size_t)count, sizeof *tests);
-	for (int i = 0; i < count; i++) {
-		char *path = NULL;
-		if (asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0)
-			return 1;
-		tests[i] = (struct CMUnitTest){ .name = entries[i]->d_name,
-						.test_func = test_case,
-						.initial_state = path };
-	}
-	int failed = _cmocka_run_group_tests("cases", tests, (size_t)count, NULL, NULL);
-	for (int i = 0; i < count; i++) {
-		free(tests[i].initial_state);
-		free(entries[i]);
-	}
-	free(entries);
-	free(tests);
-	return failed;
+	return scripts_run("cases", "tests/cases", test_case);
 }

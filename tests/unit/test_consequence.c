@@ -24,6 +24,8 @@ static const char common[] =
 	"session 6 none type=\"logical replication apply worker\" event=Activity/LogicalApplyMain\n"
 	"session 7 active xact=9s query=9s event=IPC/SyncRep \"commit\"\n"
 	"session 8 active xact=9s query=9s event=Extension/DblinkGetResult \"select dblink('x', 'y')\"\n"
+	"session 18 active xact=9s query=9s event=Extension/Extension \"select * from remote_orders\"\n"
+	"session 19 active xact=9s query=9s event=Extension/Extension \"select * from dblink('x', 'y')\"\n"
 	"session 9 active xact=9s query=9s \"select * from dblink_exec('x', 'y')\"\n"
 	"session 10 active xact=9s query=9s \"CREATE INDEX CONCURRENTLY i ON a (b)\"\n"
 	"session 11 none type=\"my extension's worker\"\n"
@@ -33,15 +35,6 @@ static const char common[] =
 	"session 15 idle app=web client=10.0.0.7 change=9s\n"
 	"session 16 idle app=web client=10.0.0.7 change=9s\n"
 	"session 17 intxn xact=9s app=web client=10.0.0.7 change=9s\n";
-
-static struct situation read_situation(const char *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text, &err))
-		fail_msg("%s", err.text);
-	return situation;
-}
 
 static void assert_remarks(const struct snapshot *snapshot, int32_t pid, enum signal_verb verb, const char *full,
 			   const char *compact)
@@ -60,7 +53,7 @@ static void assert_remarks(const struct snapshot *snapshot, int32_t pid, enum si
 static void remarks(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	const struct snapshot *snapshot = situation.frame->snapshot;
 	assert_remarks(snapshot, 1, SIGNAL_CANCEL, "It prevents transaction id wraparound: it comes back, and has to.",
 		       "Prevents wraparound: comes back.");
@@ -81,6 +74,11 @@ static void remarks(void **state)
 		       "Committed here; standby may lack it.");
 	assert_remarks(snapshot, 8, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
 		       "The remote session may go on.");
+	assert_remarks(snapshot, 18, SIGNAL_CANCEL,
+		       "It waits in an extension: if for a session on another server, that may go on.",
+		       "A remote session may go on.");
+	assert_remarks(snapshot, 19, SIGNAL_CANCEL, "It waits for a session on another server, which may go on.",
+		       "The remote session may go on.");
 	assert_remarks(snapshot, 9, SIGNAL_CANCEL, "", "");
 	assert_remarks(snapshot, 10, SIGNAL_CANCEL, "It leaves an invalid index behind, which must be dropped.",
 		       "Leaves an invalid index to drop.");
@@ -95,7 +93,7 @@ static void remarks(void **state)
 static void deaf_until_12(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	situation.frame->snapshot->server.version_num = 120022;
 	assert_remarks(situation.frame->snapshot, 9, SIGNAL_TERMINATE,
 		       "Before PostgreSQL 13 no signal ends a wait for dblink: end the session at its other end.",
@@ -106,7 +104,7 @@ static void deaf_until_12(void **state)
 static void pools(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	for (uint32_t i = 0; i < situation.frame->snapshot->session_count; i++)
 		situation.frame->snapshot->sessions[i].is_client = true;
 	assert_remarks(situation.frame->snapshot, 17, SIGNAL_TERMINATE,
@@ -128,7 +126,7 @@ static void assert_outcome(const struct snapshot *snapshot, int32_t pid, enum si
 static void outcomes(void **state)
 {
 	(void)state;
-	struct situation situation = read_situation(common);
+	struct situation situation = situation_must_read(common);
 	const struct snapshot *snapshot = situation.frame->snapshot;
 	assert_outcome(snapshot, 12, SIGNAL_TERMINATE, ": all of it is rolled back, the client is disconnected.");
 	assert_outcome(snapshot, 13, SIGNAL_TERMINATE, ": the client is disconnected.");
@@ -203,7 +201,7 @@ static struct situation read_jam(bool answered)
 {
 	char text[4096];
 	snprintf(text, sizeof text, "%s%s", jam, answered ? answers : "");
-	return read_situation(text);
+	return situation_must_read(text);
 }
 
 static void forecasts(void **state)
@@ -211,8 +209,8 @@ static void forecasts(void **state)
 	(void)state;
 	struct situation situation = read_jam(true);
 	assert_words(situation.frame, 8008, SIGNAL_TERMINATE,
-		     "Frees now: 8017.  In turn: 4, of these 2 behind 8056 ALTER (cancel that to free them now).",
-		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056)");
+		     "Frees now: 8017.  In turn: 4, first 8020; 2 behind 8056 ALTER (cancel that to free them now).",
+		     "Frees 8017; 4 in turn.", "frees 8017 now, 4 in turn (2 behind 8056); 8020 heads the queue then");
 	assert_words(situation.frame, 8017, SIGNAL_TERMINATE, "Frees nobody: 8020 takes its place behind 8008.",
 		     "Frees nobody: 8020 moves up.", "frees nobody: 8020 takes its place behind 8008");
 	assert_words(situation.frame, 8020, SIGNAL_TERMINATE, "Frees nobody: 8056 stays behind 8008.", "Frees nobody.",

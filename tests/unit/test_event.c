@@ -102,17 +102,15 @@ static const char after[] = "session 1 active query=9s\n"
 
 static void those_who_wait_no_more_are_freed(void **state)
 {
-	struct situation first, second;
-	struct freed freed;
-	struct err err;
 	(void)state;
-	assert_true(situation_read(&first, before, &err));
-	assert_true(situation_read(&second, after, &err));
+	struct situation first = situation_must_read(before), second = situation_must_read(after);
+	struct freed freed;
 	uint32_t holder = snapshot_find_pid(first.frame->snapshot, 8008);
 	freed_init(&freed, first.frame, first.frame->snapshot->sessions[holder].id);
 	assert_int_equal(freed.count, 6);
 	assert_int_equal(freed_count(&freed, first.frame), 0);
 	assert_int_equal(freed_count(&freed, second.frame), 2);
+	assert_int_equal(freed_count_ended(&freed), 1);
 	freed_release(&freed);
 	freed_init(&freed, second.frame, (struct identity){ 8008, 0 });
 	assert_int_equal(freed.count, 0);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -173,9 +174,9 @@ static void test_given_up(void **state)
 	struct column_row row = column_row_of_session(frame, 0);
 	for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
 		struct filter *filter = make(patterns[i]);
-		int64_t start = when_monotonic();
+		clock_t start = clock();
 		assert_int_equal(filter_match_row(filter, &row), FILTER_GAVE_UP);
-		assert_true(when_monotonic() - start < WHEN_SECOND / 4); /* far more than it takes, sanitizers too */
+		assert_true(clock() - start < CLOCKS_PER_SEC / 4); /* far more than it takes, sanitizers too */
 		filter_free(filter);
 	}
 	frame_free(frame);

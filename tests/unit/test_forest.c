@@ -10,16 +10,6 @@
 
 enum { MANY = 5000 };
 
-static struct situation read_buffer(struct strbuf *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text->text, &err))
-		fail_msg("%s", err.text);
-	strbuf_release(text);
-	return situation;
-}
-
 /* `width` trees of a holder each, the waiters of one standing in a chain of `length`. */
 static struct situation make_trees(int width, int length)
 {
@@ -34,7 +24,7 @@ static struct situation make_trees(int width, int length)
 					      pid - 1);
 		}
 	}
-	return read_buffer(&text);
+	return situation_must_read_all(&text);
 }
 
 /* What must be true of every forest, whatever its order. */
@@ -117,7 +107,7 @@ static void test_places(void **state)
 				 "lock 2 RowShare held relation db=1 rel=5\n"
 				 "lock 2 AccessExclusive waits=5s relation db=1 rel=5\n"
 				 "lock 3 AccessShare waits=4s relation db=1 rel=5\n");
-	struct situation situation = read_buffer(&text);
+	struct situation situation = situation_must_read_all(&text);
 	const struct graph *graph = situation.frame->graph;
 	struct arena arena = ARENA_INIT;
 	const struct forest *forest = forest_new_objects(situation.frame, situation.order, &arena);
@@ -142,7 +132,7 @@ static void test_empty(void **state)
 {
 	(void)state;
 	struct strbuf text = STRBUF_INIT;
-	struct situation situation = read_buffer(&text);
+	struct situation situation = situation_must_read_all(&text);
 	struct arena arena = ARENA_INIT;
 	const struct forest *forest = forest_new(situation.frame, situation.order, &arena);
 	assert_int_equal(forest->count, 0);

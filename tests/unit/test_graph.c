@@ -12,22 +12,6 @@
 
 enum { MANY = 5000, FIRST = 1000 };
 
-static struct situation read_text(const char *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text, &err))
-		fail_msg("%s", err.text);
-	return situation;
-}
-
-static struct situation read_buffer(struct strbuf *text)
-{
-	struct situation situation = read_text(text->text);
-	strbuf_release(text);
-	return situation;
-}
-
 /* FIRST holds; each of the others waits for the one before, having waited one second less. */
 static struct situation make_chain(int length)
 {
@@ -39,7 +23,7 @@ static struct situation make_chain(int length)
 			strbuf_printf(&text, "lock %d Share waits=%ds transactionid xid=%d\n", FIRST + i,
 				      length + 1 - i, i - 1);
 	}
-	return read_buffer(&text);
+	return situation_must_read_all(&text);
 }
 
 /* FIRST holds, the others wait for it, the last the longest. */
@@ -49,7 +33,7 @@ static struct situation make_star(int width, const char *mode)
 	strbuf_printf(&text, "session %d\nlock %d Exclusive held tuple xid=1\n", FIRST, FIRST);
 	for (int i = 1; i <= width; i++)
 		strbuf_printf(&text, "session %d\nlock %d %s waits=%ds tuple xid=1\n", FIRST + i, FIRST + i, mode, i);
-	return read_buffer(&text);
+	return situation_must_read_all(&text);
 }
 
 static const struct graph_node *node_of(const struct graph *graph, int32_t pid)
@@ -62,7 +46,7 @@ static const struct graph_node *node_of(const struct graph *graph, int32_t pid)
 static void test_nobody_waits(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("session 1\nlock 1 Exclusive held transactionid xid=1\n");
+	struct situation situation = situation_must_read("session 1\nlock 1 Exclusive held transactionid xid=1\n");
 	const struct graph *graph = situation.frame->graph;
 	assert_int_equal(graph->node_count, 0);
 	assert_int_equal(graph->waiting_sessions, 0);
@@ -104,7 +88,7 @@ static void test_circle_of_many(void **state)
 		strbuf_printf(&text,
 			      "lock %d Exclusive held transactionid xid=%d\nlock %d Share waits transactionid xid=%d\n",
 			      FIRST + i, i, FIRST + i, (i + 1) % MANY);
-	struct situation situation = read_buffer(&text);
+	struct situation situation = situation_must_read_all(&text);
 	const struct graph *graph = situation.frame->graph;
 	struct arena arena = ARENA_INIT;
 	assert_int_equal(graph->cycle_count, 1);
@@ -158,7 +142,7 @@ static void test_cover_of_a_hub(void **state)
 			  "lock 1 AccessShare held relation rel=5\nlock 2 AccessExclusive waits=900s relation rel=5\n");
 	for (int i = 1; i <= 500; i++)
 		strbuf_printf(&text, "lock %d AccessShare waits=%ds relation rel=5\n", FIRST + i, i);
-	struct situation situation = read_buffer(&text);
+	struct situation situation = situation_must_read_all(&text);
 	int32_t pids[2];
 	assert_int_equal(graph_cover(situation.frame->graph, GRAPH_NONE, false, pids, 2), 1);
 	assert_int_equal(pids[0], 2);
@@ -168,15 +152,15 @@ static void test_cover_of_a_hub(void **state)
 static void test_cover_order(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("lock 1 Exclusive held relation rel=5\n"
-					       "lock 11 Exclusive waits=9s relation rel=5\n"
-					       "lock 12 Exclusive waits=8s relation rel=5\n"
-					       "lock 13 Exclusive waits=7s relation rel=5\n"
-					       "lock 2 Exclusive held relation rel=6\n"
-					       "lock 21 Exclusive waits=9s relation rel=6\n"
-					       "lock 22 Exclusive waits=8s relation rel=6\n"
-					       "lock 23 Exclusive waits=7s relation rel=6\n"
-					       "answer 21 2\n");
+	struct situation situation = situation_must_read("lock 1 Exclusive held relation rel=5\n"
+							 "lock 11 Exclusive waits=9s relation rel=5\n"
+							 "lock 12 Exclusive waits=8s relation rel=5\n"
+							 "lock 13 Exclusive waits=7s relation rel=5\n"
+							 "lock 2 Exclusive held relation rel=6\n"
+							 "lock 21 Exclusive waits=9s relation rel=6\n"
+							 "lock 22 Exclusive waits=8s relation rel=6\n"
+							 "lock 23 Exclusive waits=7s relation rel=6\n"
+							 "answer 21 2\n");
 	const struct graph *graph = situation.frame->graph;
 	int32_t pids[8] = { 0 };
 	/* The queue of 22 comes first, those never asked come before those asked, of each queue one is left out. */
@@ -193,12 +177,12 @@ static void test_cover_order(void **state)
 static void test_procs_of_a_node(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("lock 1 Exclusive held relation rel=5\n"
-					       "lock 1 AccessShare held relation rel=5\n"
-					       "lock 1 Exclusive held relation rel=6\n"
-					       "lock 2 Exclusive waits relation rel=5\n"
-					       "lock 3 Exclusive waits relation rel=6\n"
-					       "lock 1 Exclusive held relation rel=7\n");
+	struct situation situation = situation_must_read("lock 1 Exclusive held relation rel=5\n"
+							 "lock 1 AccessShare held relation rel=5\n"
+							 "lock 1 Exclusive held relation rel=6\n"
+							 "lock 2 Exclusive waits relation rel=5\n"
+							 "lock 3 Exclusive waits relation rel=6\n"
+							 "lock 1 Exclusive held relation rel=7\n");
 	const struct graph *graph = situation.frame->graph;
 	uint32_t count;
 	const uint32_t *procs = graph_node_procs(graph, graph_find_pid(graph, 1), &count);
@@ -214,16 +198,16 @@ static void test_procs_of_a_node(void **state)
 static void test_heads(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("lock 1 Exclusive held relation rel=5\n"
-					       "lock 1 Exclusive held relation rel=6\n"
-					       "lock 1 Exclusive held relation rel=7\n"
-					       "lock 2 Share waits=1s relation rel=6\n"
-					       "lock 3 Share waits=1s relation rel=6\n"
-					       "lock 4 Share waits=9s relation rel=5\n"
-					       "lock 9 Exclusive held relation rel=8\n"
-					       "lock 9 Exclusive held relation rel=9\n"
-					       "lock 5 Share waits=1s relation rel=8\n"
-					       "lock 6 Share waits=2s relation rel=9\n");
+	struct situation situation = situation_must_read("lock 1 Exclusive held relation rel=5\n"
+							 "lock 1 Exclusive held relation rel=6\n"
+							 "lock 1 Exclusive held relation rel=7\n"
+							 "lock 2 Share waits=1s relation rel=6\n"
+							 "lock 3 Share waits=1s relation rel=6\n"
+							 "lock 4 Share waits=9s relation rel=5\n"
+							 "lock 9 Exclusive held relation rel=8\n"
+							 "lock 9 Exclusive held relation rel=9\n"
+							 "lock 5 Share waits=1s relation rel=8\n"
+							 "lock 6 Share waits=2s relation rel=9\n");
 	const struct graph *graph = situation.frame->graph;
 	assert_int_equal(graph->locks[node_of(graph, 1)->heads].tag->relation, 6);
 	assert_int_equal(graph->locks[node_of(graph, 9)->heads].tag->relation, 9);

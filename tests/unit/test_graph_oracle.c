@@ -355,16 +355,21 @@ static void check_behind(const struct graph *graph, const struct world *world, c
 	arena_release(&arena);
 }
 
-static void check_all(const struct graph *graph, const struct world *world)
+static void check_edges(const struct graph *graph, const struct world *world)
 {
 	struct truth truth = find_truth(world);
-	check_waits(graph, world);
 	check_blockers(graph, world, &truth);
 	check_capacity(graph);
 	check_blocked(graph, world, &truth);
 	check_principal(graph, world, &truth);
 	check_cycles(graph, world, &truth);
 	check_behind(graph, world, &truth);
+}
+
+static void check_all(const struct graph *graph, const struct world *world)
+{
+	check_waits(graph, world);
+	check_edges(graph, world);
 }
 
 /* A cycle is presumed unless one is closed by edges that are hard or certain. */
@@ -390,37 +395,56 @@ static void check_presumed(const struct graph *graph)
 	}
 }
 
+/* A world, what is true of it, and the frame that was made of it. */
+struct trial {
+	struct world world;
+	struct truth truth;
+	struct frame *frame;
+	int32_t cover[PROCS_MAX]; /* whom to ask, to know all */
+	uint32_t cover_count;
+};
+
+/* Nobody has been asked yet. */
+static void begin_trial(struct trial *trial, uint64_t *seed, bool single)
+{
+	make_world(&trial->world, seed, single);
+	trial->truth = find_truth(&trial->world);
+	trial->frame = make_frame(&trial->world, &trial->truth, NULL, 0);
+	trial->cover_count = graph_cover(trial->frame->graph, GRAPH_NONE, false, trial->cover, PROCS_MAX);
+}
+
+/* The first so many of the cover are asked. */
+static void ask_cover(struct trial *trial, uint32_t count)
+{
+	frame_free(trial->frame);
+	trial->frame = make_frame(&trial->world, &trial->truth, trial->cover, count);
+}
+
 /* With an order that is given, all that is derived from it. */
 static void round_of_given_order(uint64_t seed)
 {
-	struct world world;
-	make_world(&world, &seed, false);
-	struct truth truth = find_truth(&world);
-	struct frame *frame = make_frame(&world, &truth, NULL, 0);
-	adopt_order(&world, frame->graph);
-	check_all(frame->graph, &world);
-	check_presumed(frame->graph);
-	frame_free(frame);
+	struct trial trial;
+	begin_trial(&trial, &seed, false);
+	adopt_order(&trial.world, trial.frame->graph);
+	check_all(trial.frame->graph, &trial.world);
+	check_presumed(trial.frame->graph);
+	frame_free(trial.frame);
 }
 
 /* With an order that only the answers tell, however it came about: asking the whole cover finds it. */
 static void round_of_answers(uint64_t seed)
 {
-	struct world world;
-	make_world(&world, &seed, true);
-	struct truth truth = find_truth(&world);
-	int32_t cover[PROCS_MAX];
-	struct frame *frame = make_frame(&world, &truth, NULL, 0);
-	uint32_t count = graph_cover(frame->graph, GRAPH_NONE, false, cover, PROCS_MAX);
-	frame_free(frame);
-	frame = make_frame(&world, &truth, cover, count);
-	check_all(frame->graph, &world);
-	for (uint32_t i = 0; i < frame->graph->node_count; i++)
-		assert_true(frame->graph->nodes[i].principal_kind != EDGE_PRESUMED);
-	for (uint32_t i = 0; i < frame->graph->cycle_count; i++)
-		assert_false(frame->graph->cycles[i].presumed);
-	assert_int_equal(graph_cover(frame->graph, GRAPH_NONE, false, cover, PROCS_MAX), 0);
-	frame_free(frame);
+	struct trial trial;
+	begin_trial(&trial, &seed, true);
+	ask_cover(&trial, trial.cover_count);
+	const struct graph *graph = trial.frame->graph;
+	check_all(graph, &trial.world);
+	for (uint32_t i = 0; i < graph->node_count; i++)
+		assert_true(graph->nodes[i].principal_kind != EDGE_PRESUMED);
+	for (uint32_t i = 0; i < graph->cycle_count; i++)
+		assert_false(graph->cycles[i].presumed);
+	assert_int_equal(graph_cover(graph, GRAPH_NONE, false, trial.cover, PROCS_MAX), 0);
+	frame_free(trial.frame);
 }
 
 static uint64_t undecided; /* rounds of groups */
@@ -431,59 +455,50 @@ static uint64_t undecided; /* rounds of groups */
  */
 static void round_of_groups(uint64_t seed)
 {
-	struct world world;
-	make_world(&world, &seed, false);
-	struct truth truth = find_truth(&world);
-	int32_t cover[PROCS_MAX];
-	struct frame *frame = make_frame(&world, &truth, NULL, 0);
-	uint32_t count = graph_cover(frame->graph, GRAPH_NONE, false, cover, PROCS_MAX);
-	frame_free(frame);
-	frame = make_frame(&world, &truth, cover, count);
-	const struct graph *graph = frame->graph;
+	struct trial trial;
+	begin_trial(&trial, &seed, false);
+	ask_cover(&trial, trial.cover_count);
+	const struct graph *graph = trial.frame->graph;
 	check_presumed(graph);
-	if (graph_cover(graph, GRAPH_NONE, false, cover, PROCS_MAX) > 0) {
+	if (graph_cover(graph, GRAPH_NONE, false, trial.cover, PROCS_MAX) > 0) {
 		undecided++;
-		frame_free(frame);
+		frame_free(trial.frame);
 		return;
 	}
-	check_blockers(graph, &world, &truth);
-	check_capacity(graph);
-	check_blocked(graph, &world, &truth);
-	check_principal(graph, &world, &truth);
-	check_cycles(graph, &world, &truth);
-	check_behind(graph, &world, &truth);
-	frame_free(frame);
+	check_edges(graph, &trial.world);
+	frame_free(trial.frame);
 }
 
-/* Of what some answers leave open the order is presumed; what is called certain is true. */
-static void round_of_some_answers(uint64_t seed)
+/* What is called certain is true. */
+static void check_certain(const struct trial *trial)
 {
-	struct world world;
-	make_world(&world, &seed, true);
-	struct truth truth = find_truth(&world);
-	int32_t cover[PROCS_MAX];
-	struct frame *frame = make_frame(&world, &truth, NULL, 0);
-	uint32_t count = graph_cover(frame->graph, GRAPH_NONE, false, cover, PROCS_MAX);
-	frame_free(frame);
-	uint32_t asked = 0;
-	for (uint32_t i = 0; i < count; i++)
-		if (below(&seed, 2))
-			cover[asked++] = cover[i];
-	frame = make_frame(&world, &truth, cover, asked);
-	const struct graph *graph = frame->graph;
+	const struct graph *graph = trial->frame->graph;
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		struct graph_blocker blockers[PROCS_MAX];
-		count = graph_blockers(graph, i, blockers, PROCS_MAX);
-		for (uint32_t j = 0; j < count; j++) {
-			int edge = truth.edge[group_of(graph, &world, i)][group_of(graph, &world, blockers[j].node)];
+		uint32_t count = graph_blockers(graph, i, blockers, PROCS_MAX);
+		const int *edges = trial->truth.edge[group_of(graph, &trial->world, i)];
+		for (uint32_t j = 0; j < count; j++)
 			if (blockers[j].kind != EDGE_PRESUMED)
-				assert_int_equal(rank_of(blockers[j].kind), edge);
-		}
+				assert_int_equal(rank_of(blockers[j].kind),
+						 edges[group_of(graph, &trial->world, blockers[j].node)]);
 	}
-	check_presumed(graph);
-	adopt_order(&world, graph);
-	check_all(graph, &world);
-	frame_free(frame);
+}
+
+/* Of what some answers leave open the order is presumed. */
+static void round_of_some_answers(uint64_t seed)
+{
+	struct trial trial;
+	begin_trial(&trial, &seed, true);
+	uint32_t asked = 0;
+	for (uint32_t i = 0; i < trial.cover_count; i++)
+		if (below(&seed, 2))
+			trial.cover[asked++] = trial.cover[i];
+	ask_cover(&trial, asked);
+	check_certain(&trial);
+	check_presumed(trial.frame->graph);
+	adopt_order(&trial.world, trial.frame->graph);
+	check_all(trial.frame->graph, &trial.world);
+	frame_free(trial.frame);
 }
 
 static uint64_t number_from(const char *name, uint64_t otherwise)

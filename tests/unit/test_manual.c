@@ -140,6 +140,42 @@ static void test_every_group_is_there(void **state)
 	strbuf_release(&page);
 }
 
+static bool has_word(const char *text, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = text + 1; (at = strstr(at, word)) != NULL; at += length)
+		if (strchr(" \n", at[-1]) && strchr(" \n", at[length]))
+			return true;
+	return false;
+}
+
+static void expect_name(const char *section, const struct option_row *row)
+{
+	char *name = strdup(row->name);
+
+	for (char *at = name; (at = strchr(at, '-')) != NULL;)
+		*at = '_';
+	if (!has_word(section, name))
+		fail_msg(PAGE " does not tell that %s may stand in the configuration", name);
+	free(name);
+}
+
+static void test_every_name_of_the_configuration_is_there(void **state)
+{
+	struct strbuf page = read_page();
+	char *section = take_section(page.text, "\n.Sh CONFIGURATION\n");
+
+	(void)state;
+	for (size_t i = 0; i < option_row_count; i++)
+		if (option_rows[i].configurable)
+			expect_name(section, &option_rows[i]);
+	for (size_t i = 0; i < config_row_count; i++)
+		expect_name(section, &config_rows[i]);
+	free(section);
+	strbuf_release(&page);
+}
+
 static void test_the_version_is_this_one(void **state)
 {
 	struct strbuf page = read_page();
@@ -155,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_every_option_is_there),
 		cmocka_unit_test(test_every_action_is_there_with_its_keys),
 		cmocka_unit_test(test_every_group_is_there),
+		cmocka_unit_test(test_every_name_of_the_configuration_is_there),
 		cmocka_unit_test(test_the_version_is_this_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,20 +14,11 @@ static const char world[] = "relation 1 16389 r orders\nrelation 1 16390 i order
 			    "relation 1 16391 t pg_toast_16389 orders\nrelation 1 16392 S orders_id_seq\n"
 			    "relation 0 1262 r pg_database\nsession 1\nsession 2 database=crm\n";
 
-static struct situation read_text(const char *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text, &err))
-		fail_msg("%s", err.text);
-	return situation;
-}
-
 static void check_name(const char *tag, const char *expected)
 {
 	struct strbuf text = STRBUF_INIT, name = STRBUF_INIT;
 	strbuf_printf(&text, "%slock 1 Share held %s\n", world, tag);
-	struct situation situation = read_text(text.text);
+	struct situation situation = situation_must_read(text.text);
 	object_describe(situation.frame->snapshot, &situation.frame->snapshot->locks[0].tag, &name);
 	assert_string_equal(name.text, expected);
 	strbuf_release(&name);
@@ -89,13 +80,13 @@ static void test_others(void **state)
 static void test_object_of_wait(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("lock 1 Exclusive held transactionid xid=1\n"
-					       "lock 2 Exclusive held tuple db=1 rel=16389 page=0 tuple=6\n"
-					       "lock 2 Share waits=2s transactionid xid=1\n"
-					       "lock 3 Share waits=1s transactionid xid=1\n"
-					       "lock 4 Exclusive held tuple db=1 rel=16389 page=0 tuple=7\n"
-					       "lock 5 Exclusive held relation db=1 rel=16389\n"
-					       "lock 4 Share waits=1s relation db=1 rel=16389\n");
+	struct situation situation = situation_must_read("lock 1 Exclusive held transactionid xid=1\n"
+							 "lock 2 Exclusive held tuple db=1 rel=16389 page=0 tuple=6\n"
+							 "lock 2 Share waits=2s transactionid xid=1\n"
+							 "lock 3 Share waits=1s transactionid xid=1\n"
+							 "lock 4 Exclusive held tuple db=1 rel=16389 page=0 tuple=7\n"
+							 "lock 5 Exclusive held relation db=1 rel=16389\n"
+							 "lock 4 Share waits=1s relation db=1 rel=16389\n");
 	const struct graph *graph = situation.frame->graph;
 	const struct graph_node *nodes = graph->nodes;
 	const struct locktag *tag = object_of_wait(graph, nodes[graph_find_pid(graph, 2)].principal_wait);
@@ -111,8 +102,8 @@ static void test_object_of_wait(void **state)
 static void test_signs(void **state)
 {
 	(void)state;
-	struct situation situation = read_text("lock 1 Exclusive held transactionid xid=1\n"
-					       "lock 2 Share waits=2s transactionid xid=1\n");
+	struct situation situation = situation_must_read("lock 1 Exclusive held transactionid xid=1\n"
+							 "lock 2 Share waits=2s transactionid xid=1\n");
 	const struct graph *graph = situation.frame->graph;
 	struct strbuf text = STRBUF_INIT;
 	object_describe_node(graph, graph_find_pid(graph, 1), false, &text);

@@ -149,13 +149,19 @@ static void test_wrong(void **state)
 	assert_wrong("--count 3", "--count goes with --once");
 	assert_wrong("--format text", "--format goes with --once, --check, --cancel or --terminate");
 	assert_wrong("--exit-code", "--exit-code goes with --once");
-	assert_wrong("--once --all-edges", "--all-edges goes with --once --format json");
+	assert_wrong("--once --all-edges", "--all-edges goes with --once --format json or dot");
 	assert_wrong("--all-locks", "--all-locks goes with --once --format json");
 	assert_wrong("--once --format json -f x",
-		     "--filter goes with --format text: a json document holds the whole snapshot");
+		     "--filter goes with --format text: the others hold the whole snapshot");
 	assert_wrong("--once --format json -s state",
-		     "--sort goes with --format text: a json document has the order of its format");
-	assert_wrong("--once --format xml", "unknown format \"xml\": --format takes text or json");
+		     "--sort goes with --format text or csv: the others have an order of their own");
+	assert_wrong("--once --format xml", "unknown format \"xml\": --format takes text, json, csv or dot");
+	assert_wrong("--once --select=", "--select without a pattern would choose everybody: give one");
+	assert_wrong("--check --format csv", "--format goes with --once, when it is csv or dot");
+	assert_wrong("--once --format dot --min-wait 1",
+		     "--format goes with text, json or csv where sessions are selected");
+	assert_wrong("--once --format csv -f x",
+		     "--filter goes with --format text: the others hold the whole snapshot");
 	assert_wrong("-f (", "filter: term 1, position 2: missing closing parenthesis");
 	assert_wrong("-s colour",
 		     "unknown column \"colour\": sort by one of frees, blocks, behind, session, state, object, "

@@ -9,16 +9,6 @@
 
 #include <cmocka.h>
 
-static struct situation read_buffer(struct strbuf *text)
-{
-	struct situation situation;
-	struct err err;
-	if (!situation_read(&situation, text->text, &err))
-		fail_msg("%s", err.text);
-	strbuf_release(text);
-	return situation;
-}
-
 /* Five roots; the waiters of each form a tree in which 2, 3, 4 … wait for one. */
 static struct situation make_trees(void)
 {
@@ -30,7 +20,7 @@ static struct situation make_trees(void)
 			strbuf_printf(&text, "lock %d Share waits=%ds transactionid xid=%d\n", i, i % 11 + 1,
 				      i / 4 + 1);
 	}
-	return read_buffer(&text);
+	return situation_must_read_all(&text);
 }
 
 static void check_lines(const struct outline *outline, const struct forest *forest)
@@ -126,7 +116,7 @@ static void test_many_alike(void **state)
 	for (int i = 0; i < 5000; i++)
 		strbuf_printf(&text, "session %d \"select %d\"\nlock %d Share waits=%dms transactionid xid=1\n",
 			      100 + i, i, 100 + i, 1 + i);
-	struct situation situation = read_buffer(&text);
+	struct situation situation = situation_must_read_all(&text);
 	struct arena arena = ARENA_INIT;
 	const struct forest *forest = forest_new(situation.frame, situation.order, &arena);
 	const struct outline *outline = outline_new(forest, &situation.options, &arena);

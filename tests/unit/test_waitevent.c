@@ -15,12 +15,9 @@
 static void expect(const char *server, const char *session, const char *words)
 {
 	char text[512];
-	struct err err;
-	struct situation situation;
 	struct strbuf said = STRBUF_INIT;
 	snprintf(text, sizeof text, "server %s\nsession 8008 %s\n", server, session);
-	if (!situation_read(&situation, text, &err))
-		fail_msg("%s", err.text);
+	struct situation situation = situation_must_read(text);
 	waitevent_describe(situation.frame->snapshot, 0, &said);
 	assert_string_equal(said.text, words);
 	strbuf_release(&said);

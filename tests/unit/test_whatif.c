@@ -216,15 +216,25 @@ static void begin(struct play *play, const struct world *world)
 }
 
 /* All that it holds and awaits, a cancel's advisory locks excepted. */
-static void release(struct play *play, uint32_t leader, bool advisory)
+static void give_up(struct play *play, uint32_t leader, bool advisory)
 {
 	for (uint32_t i = 0; i < play->snapshot->lock_count; i++) {
 		bool keeps = !advisory && play->granted[i] && play->snapshot->locks[i].tag.kind == LOCKTAG_ADVISORY;
 		if (leader_of_row(play, i) == leader && !keeps)
 			play->released[i] = true;
 	}
+}
+
+static void wake_all(struct play *play)
+{
 	for (uint32_t i = 0; i < play->graph->lock_count; i++)
 		wake_queue(play, &play->graph->locks[i]);
+}
+
+static void release(struct play *play, uint32_t leader, bool advisory)
+{
+	give_up(play, leader, advisory);
+	wake_all(play);
 }
 
 /* Whether a granted tuple lock is of no use yet, since another one owns the row. */
@@ -350,9 +360,12 @@ static void check_cancel(const struct world *world, uint32_t node)
 	}
 	if (forecast.freed || !forecast.nothing)
 		check_now(world, node, SIGNAL_CANCEL, &play);
+	uint32_t finished = play_on(&play);
+	if (!forecast.nothing && forecast.in_turn != GRAPH_NONE)
+		assert_int_equal(finished, forecast.freed + forecast.in_turn);
 }
 
-/* Lets those go whom the signal does something to. */
+/* Lets those go whom the signal does something to, all before anybody gets a lock by it. */
 static void release_set(struct play *play, const uint32_t *nodes, uint32_t count, enum signal_verb verb)
 {
 	const struct graph *graph = play->graph;
@@ -362,7 +375,41 @@ static void release_set(struct play *play, const uint32_t *nodes, uint32_t count
 		if (verb == SIGNAL_CANCEL && !runs)
 			continue;
 		play->gone[leader] = true;
-		release(play, leader, verb == SIGNAL_TERMINATE);
+		give_up(play, leader, verb == SIGNAL_TERMINATE);
+	}
+	wake_all(play);
+}
+
+static void check_stays_of_set(const struct world *world, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+			       const struct play *played_on)
+{
+	struct whatif_place place;
+	if (!whatif_stays_set(world->frame->whatif, nodes, count, verb, &place))
+		return;
+	assert_false(played_on->gone[node_leader(world, place.node)]);
+	assert_false(played_on->gone[node_leader(world, place.behind)]);
+}
+
+/* Those freed at once finish, and nobody else: exactly those are freed then who head the queues. */
+static void check_heads(const struct world *world, const uint32_t *nodes, uint32_t count, enum signal_verb verb,
+			const struct play *now)
+{
+	uint32_t heads[PROCS_MAX];
+	bool freed[PROCS_MAX] = { false };
+	uint32_t head_count = whatif_heads(world->frame->whatif, nodes, count, verb, heads, PROCS_MAX);
+	struct play then = *now;
+	for (uint32_t i = 0; i < world->proc_count; i++)
+		freed[i] = world->procs[i].leader == i && !now->gone[i] && fate_of(now, i) == FREED;
+	for (uint32_t i = 0; i < world->proc_count; i++)
+		then.gone[i] |= freed[i];
+	for (uint32_t i = 0; i < world->proc_count; i++)
+		if (freed[i])
+			give_up(&then, i, true);
+	wake_all(&then);
+	for (uint32_t i = 0; i < world->proc_count; i++) {
+		if (world->procs[i].leader != i || then.gone[i])
+			continue;
+		assert_int_equal(is_listed(world, heads, head_count, i), fate_of(&then, i) == FREED);
 	}
 }
 
@@ -385,6 +432,26 @@ static void check_set(const struct world *world, const uint32_t *nodes, uint32_t
 	}
 	assert_int_equal(freed, forecast.freed);
 	assert_int_equal(moved, forecast.moved);
+	struct play later = play;
+	uint32_t finished = play_on(&later);
+	if (forecast.in_turn != GRAPH_NONE)
+		assert_int_equal(finished, forecast.freed + forecast.in_turn);
+	check_stays_of_set(world, nodes, count, verb, &later);
+	if (forecast.in_turn != GRAPH_NONE)
+		check_heads(world, nodes, count, verb, &play);
+}
+
+/* Of one it says what is said of it by itself. */
+static void check_set_of_one(const struct world *world, uint32_t node)
+{
+	const struct whatif *whatif = world->frame->whatif;
+	for (int verb = SIGNAL_CANCEL; verb <= SIGNAL_TERMINATE; verb++) {
+		struct whatif_forecast alone = whatif_forecast(whatif, node, (enum signal_verb)verb);
+		struct whatif_forecast set = whatif_forecast_set(whatif, &node, 1, (enum signal_verb)verb, NULL, 0);
+		assert_int_equal(set.freed, alone.freed);
+		assert_int_equal(set.in_turn, alone.nothing ? GRAPH_NONE : alone.in_turn);
+		check_set(world, &node, 1, (enum signal_verb)verb);
+	}
 }
 
 /* As many as it happens, one perhaps twice. */
@@ -417,7 +484,7 @@ static uint32_t check_world(uint64_t seed)
 	for (uint32_t i = 0; i < count; i++) {
 		check_terminate(&world, i);
 		check_cancel(&world, i);
-		check_set(&world, &i, 1, SIGNAL_TERMINATE);
+		check_set_of_one(&world, i);
 		check_some_set(&world, &seed);
 	}
 	frame_free(world.frame);
