@@ -285,15 +285,23 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 	}
 }
 
-/* Where only the costs are too much, they go, and not what the role may do. */
-static void leave_out_costs(const struct canvas *canvas, struct segment *segments, int count)
+/* Cuts off what begins so, if there is too little room for it. */
+static void leave_out(const struct canvas *canvas, struct segment *segments, int count, const char *beginning,
+		      bool only_if_enough)
 {
 	int surplus = segments_width(canvas, segments, count) - canvas->width;
 	for (int i = 0; i < count && surplus > 0; i++) {
-		char *costs = strstr(segments[i].text, ", costs ");
-		if (segments[i].right && costs && (int)strlen(costs) >= surplus)
-			*costs = '\0';
+		char *part = segments[i].right ? strstr(segments[i].text, beginning) : NULL;
+		if (part && (!only_if_enough || (int)strlen(part) >= surplus))
+			*part = '\0';
 	}
+}
+
+/* Where only the costs are too much, they go, and not what the role may do; before them how old the locks are. */
+static void leave_out_costs(const struct canvas *canvas, struct segment *segments, int count)
+{
+	leave_out(canvas, segments, count, ", locks ", false);
+	leave_out(canvas, segments, count, ", costs ", true);
 }
 
 static void draw_first_line(struct canvas *canvas, const struct view_context *context)
