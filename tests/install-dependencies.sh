@@ -13,7 +13,7 @@ build=(make gcc libc6-dev pkg-config libpq-dev libpcre2-dev libjansson-dev libin
 demo=("${build[@]}" postgresql)
 matrix=("${demo[@]}" libcmocka-dev libvterm-dev npm)
 test=("${matrix[@]}" mandoc procps)
-ci=("${test[@]}" clang libclang-rt-dev clang-format clang-tidy cppcheck)
+ci=("${test[@]}" clang libclang-rt-dev clang-format clang-tidy cppcheck valgrind)
 screenshots=("${demo[@]}" xterm xvfb xdotool imagemagick fonts-dejavu-core)
 
 # library as pkg-config names it : Debian package

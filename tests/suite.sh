@@ -105,6 +105,20 @@ run_fuzzers() {
     done
 }
 
+# Each step from the server's rows to the screen, against the baseline.
+run_instructions() {
+    local said status=0
+
+    echo "== the counts of instructions"
+    said=$(make -j"$jobs" BUILD="$build" bench-instructions 2>&1) || status=$?
+    printf '%s\n' "$said"
+    if [ "$status" -ne 0 ]; then
+        fail "the counts of instructions"
+    elif [[ $said != *"left out:"* ]]; then
+        echo "1 0" >>"$counts"
+    fi
+}
+
 # The oldest version, the installed one and the newest: whole with `all`; else on what is there without a network.
 run_matrix() {
     local versions=(installed) version
@@ -132,6 +146,7 @@ if run_build "the plain build" "$build" "$rooms"; then
     if [ "${1:-}" = all ]; then
         run_all_builds
         run_fuzzers
+        run_instructions
     fi
     run_matrix "${1:-}"
     echo "== the house"

@@ -16,7 +16,7 @@ enum { LOG_SHOWN = 128 * 1024 /* bytes */ };
 
 #define LOG_LAST_WAIT (WHEN_SECOND / 4) /* for its last lines, when the program ends */
 
-enum { SLICE = 4 * 1000 /* microseconds of matching at a time */, ALONE_TIME = 30 /* milliseconds */ };
+enum { SLICE = 2 * 1000 /* microseconds of matching at a time */, ALONE_TIME = 30 /* milliseconds */ };
 
 struct app {
 	struct term *term;

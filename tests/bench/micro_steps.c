@@ -56,6 +56,7 @@ static void parse(struct micro *micro)
 	for (uint32_t i = 0; i < micro->rows->session_count; i++) {
 		ensure(rows_parse_session(&reader, micro->rows->sessions[i], &session, &err));
 		session.user = "app";
+		session.may = MAY_SIGNAL;
 		snapshot_add_session(snapshot, &session);
 	}
 }
@@ -164,6 +165,18 @@ static void open_details(struct micro *micro)
 	press(micro, INPUT_ENTER);
 }
 
+/* Whom it would free is told. */
+static void ask(struct micro *micro)
+{
+	press(micro, 'K');
+	press(micro, 'n');
+}
+
+static void view_objects(struct micro *micro)
+{
+	press(micro, '3');
+}
+
 static void view_sessions(struct micro *micro)
 {
 	press(micro, '2');
@@ -195,7 +208,9 @@ const struct micro_step micro_steps[] = {
 	{ "draw", draw, false, 0 },
 	{ "cursor", move_cursor, true, 0 },
 	{ "details", open_details, true, 0 },
-	{ "sessions", view_sessions, false, 0 },
+	{ "ask", ask, true, 0 },
+	{ "view-objects", view_objects, true, 0 },
+	{ "view-sessions", view_sessions, false, 0 },
 	{ "draw-whole", draw_whole, false, 10000 },
 };
 
