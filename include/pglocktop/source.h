@@ -38,8 +38,8 @@ struct source_status {
 	int64_t retry_at; /* when_monotonic() of the next try; WHEN_NONE */
 	int64_t asked_at; /* when_monotonic() of the request under way; WHEN_NONE: none */
 	int64_t interval; /* between refreshes, in use now */
-	int64_t asked_interval; /* the one that was asked for: shorter than `interval` where refreshes would take more of
-				   the server's time than server_share. 0: not told */
+	int64_t asked_interval; /* the one that was asked for: shorter than `interval` where refreshes would take more
+				   of the server's time than server_share. 0: not told */
 	unsigned attempt; /* 1 for the first try */
 	bool password_known; /* SOURCE_PASSWORD: one was given and was wrong */
 	char user[128];

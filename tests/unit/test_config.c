@@ -155,8 +155,8 @@ static void errors_name_line_and_remedy(void **state)
 	static const struct {
 		const char *text, *wanted;
 	} wrong[] = {
-		{ "interval = 2\nfoo = 1\n",
-		  ":2: unknown name \"foo\": the names are interval, server_share, read_only, mask, filter, sort, no_unicode" },
+		{ "interval = 2\nfoo = 1\n", ":2: unknown name \"foo\": the names are interval, server_share, "
+					     "read_only, mask, filter, sort, no_unicode" },
 		{ "once = yes\n", ":1: unknown name \"once\"" },
 		{ "cancel = 8\n", ":1: unknown name \"cancel\"" },
 		{ "host = db1\n", ":1: unknown name \"host\"" },
