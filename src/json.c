@@ -82,13 +82,16 @@ static json_t *role_value(const struct role_info *role)
 	return value;
 }
 
-static json_t *cost_value(const struct snapshot_cost *cost)
+static json_t *cost_value(const struct snapshot *snapshot)
 {
+	const struct snapshot_cost *cost = &snapshot->cost;
 	json_t *value = json_object();
 	put(value, "server", seconds_value(cost->server));
 	put(value, "client", seconds_value(cost->client));
 	put(value, "activity_rows", json_integer(cost->activity_rows));
 	put(value, "lock_rows", json_integer(cost->lock_rows));
+	if (snapshot->locks_age > 0)
+		put(value, "locks_age", seconds_value(snapshot->locks_age));
 	return value;
 }
 
@@ -442,7 +445,7 @@ static void write_head(struct writer *writer)
 	put(head, "taken_at", time_value(snapshot->taken_at));
 	put(head, "server", server_value(&snapshot->server));
 	put(head, "role", role_value(&snapshot->role));
-	put(head, "cost", cost_value(&snapshot->cost));
+	put(head, "cost", cost_value(snapshot));
 	put(head, "totals", totals_value(writer->forest->frame));
 	write_value(writer, head);
 	strbuf_truncate(writer->out, writer->out->length - 1); /* its brace: more follows */

@@ -60,7 +60,7 @@ static void change_interval(struct server *server, int64_t interval)
 {
 	int64_t next = when_monotonic() + clamp_interval(interval);
 	server->agenda.interval = clamp_interval(interval);
-	server->status.interval = server->agenda.interval;
+	pace_reset(server);
 	if (next < server->next_refresh)
 		server->next_refresh = next;
 	server_publish_status(server);
@@ -319,7 +319,7 @@ static void init(struct server *server, const struct server_limits *limits)
 	server->limits = *limits;
 	server->read_only = server->options.read_only;
 	server->agenda.interval = clamp_interval(server->options.interval);
-	server->status.interval = server->agenda.interval;
+	pace_reset(server);
 	server->status.retry_at = WHEN_NONE;
 	server->status.asked_at = WHEN_NONE;
 	server->exchange.cancel_fd = -1;

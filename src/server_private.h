@@ -203,6 +203,12 @@ enum names_wish {
 
 /* ---- the source ---- */
 
+/* How often the server is asked: server_pace.c. */
+struct server_pace {
+	double cost; /* microseconds of the server's that a refresh takes, smoothed */
+	int64_t interval; /* between the beginnings of two refreshes */
+};
+
 /* How long to wait for what; the tests shorten some. */
 struct server_limits {
 	int64_t first_statement; /* SELECT 1 */
@@ -216,6 +222,7 @@ struct server_limits {
 	int64_t settle_once; /* for the order of the queues */
 	int64_t settle_all; /* the same, where every edge was asked for */
 	double watch_below; /* a watch is begun whose questions should cost less than this times a scan's locks */
+	bool watch_restless; /* also after one that found a change, before two scans were alike */
 };
 
 extern const struct server_limits server_limits_default;
@@ -330,6 +337,7 @@ struct server {
 	struct server_questions questions;
 	struct server_watch watch;
 	struct server_groups groups;
+	struct server_pace pace;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
@@ -432,6 +440,10 @@ bool watch_confirms(const struct server *server, const struct frame *frame);
 /* Whether a pid was seen to await a lock when they were read. */
 bool watch_knows(const struct server *server, int32_t pid);
 void watch_release(struct server_watch *watch);
+
+/* server_pace.c */
+void pace_measure(struct server *server, int64_t cost); /* of a refresh, microseconds of the server's */
+void pace_reset(struct server *server); /* to the interval that is asked for */
 
 /* server_groups.c */
 /* Adds to a finished snapshot the leaders that it does not tell, but the one before did. */

@@ -23,8 +23,9 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 
 /*
  * What can block, of the locks that somebody waits for; with $2 of all. $1: of these processes all there is, fast path
- * and SIReadLock rows, too, which are most of all there are. A prepared transaction is known by the lock on its own
- * xid. The same lock has the same key, and here it does no harm that others have it, too.
+ * and SIReadLock rows, too, which are most of all there are. Who waits for a row's owner holds a lock on the row, which
+ * tells the row. A prepared transaction is known by the lock on its own xid. The same lock has the same key, and here
+ * it does no harm that others have it, too.
  */
 #define LOCK_KEY "coalesce(relation, objid, classid, database)"
 #define IS_WANTED(key)                                                                                                 \
@@ -32,13 +33,10 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 #define LOCKS_SENT(waitstart)                                                                                          \
 	"with l as (" LOCK_COLUMNS waitstart                                                                           \
 	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
-	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or " IS_WANTED(                    \
-		LOCK_KEY) " or " IS_WANTED("transactionid") " or " IS_WANTED("virtualxid") " or pid "                  \
-											   "operator(pg_catalog.=) "   \
-											   "any ($1) or $2"            \
-											   " or (pid is null and "     \
-											   "transactionid is not "     \
-											   "null)"
+	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or tuple is not null "             \
+	"or " IS_WANTED(LOCK_KEY) " or " IS_WANTED("transactionid") " or " IS_WANTED(                                  \
+		"virtualxid") " or pid operator(pg_catalog.=) any ($1) or $2 or (pid is null and transactionid is "    \
+			      "not null)"
 
 /* All rows of all kinds. */
 #define LOCKS_ALL(waitstart) LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"

@@ -561,10 +561,12 @@ bool server_refresh(struct server *server)
 	bool demanded = server->agenda.refresh || server->agenda.watched || server->agenda.ended;
 	server->agenda.refresh = server->once_again = false;
 	enum reading_end end = settle(server, demanded, &frame);
+	if (end == READING_DONE)
+		pace_measure(server, frame->snapshot->cost.server);
 	bool alive = end == READING_DONE ? hand_over(server, frame) : end == READING_FAILED && try_again(server);
 	/* Never more than half of the time, however long the server takes. */
 	int64_t now = when_monotonic();
-	int64_t by_interval = started + server->agenda.interval, by_effort = now + (now - started);
+	int64_t by_interval = started + server->pace.interval, by_effort = now + (now - started);
 	server->next_refresh = by_interval > by_effort ? by_interval : by_effort;
 	return alive;
 }

@@ -309,8 +309,8 @@ void watch_choose(struct server *server, const struct frame *frame)
 	struct server_watch *watch = &server->watch;
 	bool watched = frame->snapshot->locks_age > 0;
 	double most = watch->scan_cost * server->limits.watch_below * (watched ? GOES_ON : 1);
-	watch->wanted = watch->possible && !watch->unsteady && !server->names.hindered &&
-			questions_cost_of_all(server, frame->graph) <= most;
+	watch->wanted = watch->possible && (!watch->unsteady || server->limits.watch_restless) &&
+			!server->names.hindered && questions_cost_of_all(server, frame->graph) <= most;
 	if (watch->wanted)
 		questions_choose_all(server, frame->graph);
 }

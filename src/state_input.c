@@ -69,7 +69,7 @@ static bool enter_number(struct state *state, const struct scene *scene, int64_t
 			err_set(&err, "seconds from 0.1 to 3600, please");
 			break;
 		}
-		state->status.interval = (int64_t)(number * (double)WHEN_SECOND);
+		state->status.interval = state->status.asked_interval = (int64_t)(number * (double)WHEN_SECOND);
 		command(state, COMMAND_INTERVAL);
 		state->effects[state->effect_count - 1].command.interval = state->status.interval;
 		return true;
@@ -108,8 +108,9 @@ static void enter_prompt(struct state *state, const struct scene *scene, int64_t
 static void open_prompt(struct state *state, enum prompt_kind kind)
 {
 	char text[32] = "";
+	int64_t asked = state->status.asked_interval ? state->status.asked_interval : state->status.interval;
 	if (kind == PROMPT_INTERVAL)
-		snprintf(text, sizeof text, "%g", (double)state->status.interval / (double)WHEN_SECOND);
+		snprintf(text, sizeof text, "%g", (double)asked / (double)WHEN_SECOND);
 	else if (kind == PROMPT_MINIMUM_AGE && state->minimum_age > 0)
 		snprintf(text, sizeof text, "%g", (double)state->minimum_age / (double)WHEN_SECOND);
 	prompt_open(&state->prompt, kind, kind == PROMPT_FILTER ? state->filter : text);

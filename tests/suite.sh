@@ -78,7 +78,7 @@ run_all_builds() {
     local sanitize='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all'
 
     # Not what mostly waits for servers; its code is in other programs, too.
-    without='/test_(catalogs|standby|waits|roles|away|source_slots|source_names)$'
+    without='/test_(catalogs|standby|waits|roles|away|heir|consequences|source_slots|source_names)$'
     run_build "under ASan and UBSan" "$build/asan" "$rooms" CFLAGS="$sanitize -fsanitize=address,undefined"
     without=
     wrapper=$(without_random_addresses)

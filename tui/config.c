@@ -29,26 +29,6 @@ static bool fail(struct reading *reading, const char *what)
 	return false;
 }
 
-/* A whole line, without the blanks before it, which inih would take for a sign that the line above goes on. */
-static char *read_line(char *text, int size, void *context)
-{
-	struct reading *reading = context;
-	if (reading->wrong_line > 0 || !fgets(text, size, reading->file))
-		return NULL;
-	reading->line++;
-	size_t length = strlen(text), blanks = strspn(text, " \t");
-	if (length > 0 && text[length - 1] != '\n' && !feof(reading->file)) {
-		fail(reading, "the line is too long");
-		return NULL;
-	}
-	memmove(text, text + blanks, length - blanks + 1);
-	if (strcspn(text, "]=\n") > NAME_MOST && *text != ';' && *text != '#') {
-		fail(reading, "the name is too long");
-		return NULL;
-	}
-	return text;
-}
-
 static char *copy(const char *text)
 {
 	char *copied = strdup(text);
@@ -73,6 +53,44 @@ static bool parse_section(struct reading *reading, const char *section, char **s
 	for (size_t end = strlen(*service); end > 0 && (*service)[end - 1] == ' '; end--)
 		(*service)[end - 1] = '\0';
 	return true;
+}
+
+/* At its own line, whether or not anything is in it. */
+static bool check_section(struct reading *reading, const char *line)
+{
+	char name[NAME_MOST + 1], *service;
+	size_t length = strcspn(line, "]\n");
+	if (*line != '[' || line[length] != ']')
+		return true; /* it is none, or the parser says what is wrong */
+	if (length > NAME_MOST)
+		return fail(reading, "the name is too long");
+	memcpy(name, line + 1, length - 1);
+	name[length - 1] = '\0';
+	if (!*name)
+		return fail(reading, "a section without a name: a section is [service NAME]");
+	bool good = parse_section(reading, name, &service);
+	free(service);
+	return good;
+}
+
+/* A whole line, without the blanks before it, which inih would take for a sign that the line above goes on. */
+static char *read_line(char *text, int size, void *context)
+{
+	struct reading *reading = context;
+	if (reading->wrong_line > 0 || !fgets(text, size, reading->file))
+		return NULL;
+	reading->line++;
+	size_t length = strlen(text), blanks = strspn(text, " \t");
+	if (length > 0 && text[length - 1] != '\n' && !feof(reading->file)) {
+		fail(reading, "the line is too long");
+		return NULL;
+	}
+	memmove(text, text + blanks, length - blanks + 1);
+	if (strcspn(text, "]=\n") > NAME_MOST && *text != ';' && *text != '#') {
+		fail(reading, "the name is too long");
+		return NULL;
+	}
+	return check_section(reading, text) ? text : NULL;
 }
 
 static int take_entry(void *context, const char *section, const char *name, const char *value)

@@ -17,6 +17,18 @@ static bool set_interval(struct options *options, const char *argument, struct e
 	return options_parse_interval(argument, &options->server.interval, err);
 }
 
+static bool set_server_share(struct options *options, const char *argument, struct err *err)
+{
+	int percent = 0;
+	const char *digit = argument;
+	for (; *digit >= '0' && *digit <= '9' && percent <= 100; digit++)
+		percent = percent * 10 + (*digit - '0');
+	if (digit == argument || *digit || percent > 100)
+		return err_set(err, "invalid share \"%s\": --server-share takes per cent, 0 to 100", argument);
+	options->server.server_share = percent;
+	return true;
+}
+
 static bool set_order(struct options *options, const char *argument, struct err *err)
 {
 	return options_parse_order(argument, &options->order, err);
@@ -173,6 +185,8 @@ const struct option_row option_rows[] = {
 	  .set = set_always_prompt },
 	{ 'i', "interval", "SECONDS", "between snapshots: 0.1 to 3600, default 1", OPTIONS_SCREEN,
 	  .set = set_interval, CONFIGURABLE },
+	{ 0, "server-share", "PERCENT", "of the server's time at most, default 5; 0: no limit",
+	  OPTIONS_SCREEN, .set = set_server_share, CONFIGURABLE },
 	{ 'r', "read-only", NULL, "no signal can be sent in this run", OPTIONS_SCREEN, MEMBER(server.read_only),
 	  CONFIGURABLE },
 	{ 'm', "mask", NULL, "literals in queries show as ?; the key M takes it off", OPTIONS_SCREEN, MEMBER(mask),

@@ -7,6 +7,7 @@
 
 #define TRY_HELP "pglocktop --help lists the options"
 #define INTERVAL_DEFAULT WHEN_SECOND
+#define SHARE_DEFAULT 5 /* per cent */
 #define WAIT_DEFAULT (3 * WHEN_SECOND)
 #define MOST_DEFAULT 5
 #define LONG_VALUE 0x100 /* what getopt_long returns for the name of row i: LONG_VALUE + i */
@@ -169,6 +170,7 @@ static enum options_outcome read_all(int argc, char *argv[], const struct config
 {
 	*options = (struct options){
 		.server.interval = INTERVAL_DEFAULT,
+		.server.server_share = SHARE_DEFAULT,
 		.count = 1,
 		.wait = WAIT_DEFAULT,
 		.most = MOST_DEFAULT,

@@ -294,6 +294,14 @@ static void add_lock_waiters(const struct frame *frame, const struct graph_lock 
 		strbuf_printf(text, " and %u more", more);
 }
 
+/* Where they were not read with the rest. */
+static void add_locks_age(const struct snapshot *snapshot, struct strbuf *text)
+{
+	char age[WHEN_TEXT_SIZE];
+	if (snapshot->locks_age >= WHEN_SECOND)
+		strbuf_printf(text, " (locks read %s ago)", when_format_age(snapshot->locks_age, age));
+}
+
 static void page_wanted(struct page *page, const struct frame *frame, uint32_t node, struct strbuf *text)
 {
 	uint32_t count;
@@ -305,7 +313,9 @@ static void page_wanted(struct page *page, const struct frame *frame, uint32_t n
 			continue;
 		if (!titled) {
 			page_gap(page);
-			page_add(page, STYLE_STRONG, 1, "HOLDS, wanted by others");
+			strbuf_add_string(text, "HOLDS, wanted by others");
+			add_locks_age(frame->snapshot, text);
+			page_take(page, STYLE_STRONG, 1, text);
 			titled = true;
 		}
 		object_describe(frame->snapshot, frame->graph->locks[proc->lock].tag, text);
@@ -343,6 +353,7 @@ static void page_unwanted(struct page *page, const struct frame *frame, uint32_t
 		return;
 	page_gap(page);
 	strbuf_printf(text, "HOLDS, wanted by nobody: %u", count);
+	add_locks_age(snapshot, text);
 	page_take(page, STYLE_STRONG, 1, text);
 	for (unsigned i = 0; i < count && i < MOST_FREE_LOCKS; i++) {
 		object_describe(snapshot, &snapshot->locks[list[i]].tag, text);

@@ -237,15 +237,31 @@ static bool trouble_text(const struct view_context *context, char *text, size_t 
 	return true;
 }
 
-static void interval_text(int64_t interval, char *text, size_t size)
+static void interval_text(const struct source_status *status, char *text, size_t size)
 {
-	snprintf(text, size, "every %gs", (double)interval / (double)WHEN_SECOND);
+	double interval = (double)status->interval / (double)WHEN_SECOND;
+	double asked = (double)status->asked_interval / (double)WHEN_SECOND;
+	if (status->asked_interval > 0 && status->asked_interval < status->interval)
+		snprintf(text, size, "every %gs (asked %gs)", interval, asked);
+	else
+		snprintf(text, size, "every %gs", interval);
+}
+
+/* What the last refresh cost, and that it did not read the locks, if so: these are of a reading so long ago. */
+static void cost_text(const struct view_context *context, char *text, size_t size)
+{
+	const struct snapshot *snapshot = context->scene->frame->snapshot;
+	char age[WHEN_TEXT_SIZE];
+	int used = snprintf(text, size, "costs %.*f ms", snapshot->cost.server < 10000 ? 1 : 0,
+			    (double)snapshot->cost.server / 1000);
+	if (snapshot->locks_age >= WHEN_SECOND && context->scene->frame->graph->wait_count > 0)
+		snprintf(text + used, size - (size_t)used, ", locks %s old", when_format_age(snapshot->locks_age, age));
 }
 
 static void add_liveness(const struct view_context *context, struct segment *segments, int *count)
 {
 	const struct state *state = context->state;
-	char text[sizeof segments->text], interval[48];
+	char text[sizeof segments->text], interval[48], costs[64];
 	enum style style;
 	if (trouble_text(context, text, sizeof text, &style)) {
 		add(segments, count, style, 0, false, text);
@@ -262,9 +278,9 @@ static void add_liveness(const struct view_context *context, struct segment *seg
 		add(segments, count, STYLE_STALE, 0, true, " FROZEN ");
 	} else {
 		add(segments, count, STYLE_LIVE, 0, true, " LIVE ");
-		interval_text(state->status.interval, interval, sizeof interval);
-		snprintf(text, sizeof text, "%s, costs %.*f ms", interval, snapshot->cost.server < 10000 ? 1 : 0,
-			 (double)snapshot->cost.server / 1000);
+		interval_text(&state->status, interval, sizeof interval);
+		cost_text(context, costs, sizeof costs);
+		snprintf(text, sizeof text, "%s, %s", interval, costs);
 		add(segments, count, STYLE_HEADER, 3, true, text);
 	}
 }

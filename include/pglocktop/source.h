@@ -38,6 +38,8 @@ struct source_status {
 	int64_t retry_at; /* when_monotonic() of the next try; WHEN_NONE */
 	int64_t asked_at; /* when_monotonic() of the request under way; WHEN_NONE: none */
 	int64_t interval; /* between refreshes, in use now */
+	int64_t asked_interval; /* the one that was asked for: shorter than `interval` where refreshes would take more
+				   of the server's time than server_share. 0: not told */
 	unsigned attempt; /* 1 for the first try */
 	bool password_known; /* SOURCE_PASSWORD: one was given and was wrong */
 	char user[128];
@@ -169,6 +171,8 @@ struct server_options {
 	bool read_only; /* no signal path at all: COMMAND_SIGNAL is an error in the caller */
 	bool all_edges; /* with `once`: take the time (2 s, not 0.5 s) to settle the order of long queues */
 	bool all_locks; /* every lock row; else those that can block, and all of the selected session */
+	int server_share; /* per cent of the time that refreshes may take of the server's: their interval is stretched
+			     for that, to 60 s at most. 0: no limit */
 	bool interactive; /* no slot, a hanging authentication and a lost connection are retried; else SOURCE_FAILED */
 	bool once; /* the queue's order is asked for without a budget but time's, and refreshes come only when asked
 		      for, but for the first */

@@ -210,6 +210,8 @@ static const char *const *make_arguments(struct stage *stage, const char *const 
 	stage->arguments[count++] = "postgres";
 	stage->arguments[count++] = "-U";
 	stage->arguments[count++] = pgserver_user(stage->server);
+	/* A machine that has much else to do is not to make a test's refreshes rare. */
+	stage->arguments[count++] = "--server-share=0";
 	for (; arguments && *arguments; arguments++) {
 		assert_true(count + 1 < STAGE_ARGUMENTS);
 		stage->arguments[count++] = *arguments;

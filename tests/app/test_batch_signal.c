@@ -230,6 +230,28 @@ static void leaves_the_heir_of_a_pid_alone(void **state)
 	assert_true(stage_lives(stage, PQbackendPID(heir)));
 }
 
+static void asks_for_more_where_there_is_no_log(void **state)
+{
+	struct stage *stage = *state;
+	PGconn *victim = stage_session(stage, "user=app");
+	char id[IDENTITY_TEXT_SIZE];
+	const char *const arguments[] = { "--terminate", identity_of(stage, victim, id), "--log",
+					  "/proc/pglocktop.jsonl", NULL };
+	struct vt_options elsewhere = { .columns = 120, .rows = 30, .output_elsewhere = true };
+	stage_start_with(stage, arguments, elsewhere);
+	stage_expect(stage, "UNLOGGED: there will be no trace of it in the audit log: /proc/pglocktop.jsonl");
+	stage_expect(stage, "Type yes and Enter to do it");
+	vt_send(stage->vt, "y\r");
+	stage_expect(stage, "nothing was sent: the answer was not yes");
+	assert_int_equal(stage_expect_exit(stage), 4);
+	assert_true(stage_lives(stage, PQbackendPID(victim)));
+	stage_start_with(stage, arguments, elsewhere);
+	stage_expect(stage, "Type yes and Enter to do it");
+	vt_send(stage->vt, "yes\r");
+	assert_int_equal(stage_expect_exit(stage), 0);
+	stage_expect_dead(stage, PQbackendPID(victim));
+}
+
 static char *select_ids(struct stage *stage, const char *const *arguments)
 {
 	struct stage_output output = run(stage, 0, arguments);
@@ -405,6 +427,7 @@ int main(void)
 		cmocka_unit_test_teardown(sends_nothing_without_a_log_or_an_answer, stage_clear),
 		cmocka_unit_test_teardown(says_that_the_target_lives_on, stage_clear),
 		cmocka_unit_test_teardown(asks_on_the_terminal_itself, stage_clear),
+		cmocka_unit_test_teardown(asks_for_more_where_there_is_no_log, stage_clear),
 		cmocka_unit_test_teardown(selects_what_cancel_reads, stage_clear),
 		cmocka_unit_test_teardown(reads_ids_from_its_input, stage_clear),
 		cmocka_unit_test_teardown(refuses_input_with_a_bad_line, stage_clear),

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const settings[] = { "log_statement=all", "deadlock_timeout=3s", NULL };
+static const char *const settings[] = { "log_statement=all", "deadlock_timeout=6s", NULL };
 
 static int open_stage(void **state)
 {
@@ -201,6 +201,7 @@ static void follows_a_deadlock_to_its_end(void **state)
 	expect_prediction(stage, first);
 	stage_expect(stage, "DEADLOCK of 2, over since");
 	PGresult *result = PQgetResult(first);
+	assert_int_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
 	assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "40P01");
 	PQclear(result);
 	pgserver_run(first, "rollback");

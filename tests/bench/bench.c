@@ -211,7 +211,7 @@ static void run_case(struct bench *bench, const struct shape *shape)
 	if (strcmp(shape->name, "forest") == 0 && is_end(&bench->options, load_count(bench->load)))
 		measure_screen(bench, shape);
 	load_relax(bench->load);
-	report_case(&bench->results, shape->name, load_count(bench->load));
+	report_case(bench, shape->name);
 }
 
 static void run(struct bench *bench)

@@ -6,7 +6,6 @@
 #include "pglocktop/strbuf.h"
 #include "pglocktop/when.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,26 +60,14 @@ static bool read_query(const char *path, struct strbuf *sql)
 	return length > 0;
 }
 
-/* By the cube of the sessions, from the largest run before with fewer. */
-static double expected_seconds(const struct bench *bench, const struct shape *shape, enum metric metric)
-{
-	const struct results *results = &bench->results;
-	double seconds = 0;
-	for (unsigned i = 0; i < results->count; i++) {
-		const struct figure *figure = &results->figures[i];
-		if (figure->metric == metric && strcmp(figure->shape, shape->name) == 0)
-			seconds = figure->median / 1000 * pow((double)load_count(bench->load) / figure->sessions, 3);
-	}
-	return seconds;
-}
-
 static void run_query(struct bench *bench, const struct shape *shape, size_t which)
 {
 	struct strbuf sql = STRBUF_INIT;
 	struct sample sample = { .count = 0 };
 	enum metric metric = pg_activity_queries[which].metric;
 	unsigned sessions = load_count(bench->load);
-	double expected = expected_seconds(bench, shape, metric), limit = bench->options.limit;
+	double expected = results_expected(&bench->results, shape->name, sessions, metric) / 1000;
+	double limit = bench->options.limit;
 	bool installed = read_query(pg_activity_queries[which].file, &sql), over = expected > limit;
 	double spent = 0;
 	for (int i = 0; installed && !over && i < QUERY_RUNS && spent < limit * 1000; i++) {

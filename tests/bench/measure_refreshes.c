@@ -7,7 +7,6 @@
 #include "pglocktop/strbuf.h"
 #include "pglocktop/when.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,24 +69,12 @@ static void make_ask(struct cell *cell, unsigned waiting)
 	free(waiters);
 }
 
-/* By the cube of the sessions, from the largest run before with fewer. */
-static double expected_seconds(const struct cell *cell)
-{
-	const struct results *results = &cell->bench->results;
-	double seconds = 0;
-	for (unsigned i = 0; i < results->count; i++) {
-		const struct figure *figure = &results->figures[i];
-		if (figure->metric == METRIC_ASK_WALL && strcmp(figure->shape, cell->shape->name) == 0 &&
-		    figure->sessions < cell->sessions)
-			seconds = figure->median / 1000 * pow((double)cell->sessions / figure->sessions, 3);
-	}
-	return seconds;
-}
-
 /* The first run says whether it can be done between refreshes; if not it is done here. */
 static void try_ask(struct cell *cell, unsigned waiting)
 {
-	double expected = expected_seconds(cell), limit = cell->bench->options.limit;
+	const struct results *results = &cell->bench->results;
+	double expected = results_expected(results, cell->shape->name, cell->sessions, METRIC_ASK_WALL) / 1000;
+	double limit = cell->bench->options.limit;
 	make_ask(cell, waiting);
 	if (!cell->ask.length)
 		return;
@@ -106,8 +93,9 @@ static void try_ask(struct cell *cell, unsigned waiting)
 	}
 	int64_t took = when_monotonic() - began;
 	cell->ask_between = (double)took < cell->bench->options.interval * WHEN_SECOND / ASK_SHARE;
-	if (cell->ask_between)
-		sample_reset(sample_of(cell, METRIC_ASK)); /* it was the first: caches were cold */
+	if (cell->ask_between) /* it was the first: caches were cold */
+		for (int metric = METRIC_ASK; metric <= METRIC_ASK_BYTES; metric++)
+			sample_reset(&cell->samples[metric]);
 	for (int i = 1; !cell->ask_between && i < ASK_RUNS && took * i < WHEN_SECOND * limit; i++)
 		if (!run_ask(cell))
 			return;

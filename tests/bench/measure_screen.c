@@ -15,7 +15,7 @@ enum {
 	LINK_DELAY = 50000, /* one way */
 	CHANGES = 10, /* rows */
 	SLOW_SHARE = 3, /* of the refreshes elsewhere */
-	KEY_PATIENCE = 5,
+	KEY_PATIENCE = 30,
 	KEY_PAUSE = 20000, /* between two keys; and up to as much again, so that they meet refreshes at all times */
 	MEMORY_SECONDS = 10,
 	STILL_SECONDS = 3,

@@ -240,13 +240,16 @@ static void print_all(const struct bench *bench)
 		printf("left out: %s\n", results->notes[i]);
 }
 
-void report_case(const struct results *results, const char *shape, unsigned sessions)
+void report_case(const struct bench *bench, const char *shape)
 {
-	double bare = results_cheaper(results, shape, sessions);
+	const struct results *results = &bench->results;
+	unsigned sessions = load_count(bench->load);
 	double refresh = results_mean(results, shape, sessions, METRIC_REFRESH);
 	fprintf(stderr, "%s, %u sessions: a refresh %.2f ms of the server's CPU, %.2f of the bare way's, %.2f ms own\n",
-		shape, sessions, refresh, refresh / bare,
+		shape, sessions, refresh, refresh / results_cheaper(results, shape, sessions),
 		results_mean(results, shape, sessions, METRIC_REFRESH_CLIENT));
+	if (bench->options.json)
+		saved_write(results, bench->options.json);
 }
 
 /* ---- Markdown, in place of what is between two lines of a file ---- */

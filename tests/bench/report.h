@@ -6,8 +6,8 @@
 
 #include "bench/bench.h"
 
-/* One line on stderr, as soon as a case is done. */
-void report_case(const struct results *results, const char *shape, unsigned sessions);
+/* A line on stderr as soon as a case is done, and the figures so far in JSON: a run that breaks off is not lost. */
+void report_case(const struct bench *bench, const char *shape);
 
 /* All. False when a figure is worse than the saved one by more than the tolerance. */
 bool report(const struct bench *bench);

@@ -3,6 +3,7 @@
 #include "pglocktop/err.h"
 #include "pglocktop/strbuf.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,17 @@ double results_cheaper(const struct results *results, const char *shape, unsigne
 	double locks = results_mean(results, shape, sessions, METRIC_LOCKS);
 	const struct figure *ask = results_find(results, shape, sessions, METRIC_ASK);
 	return activity + (ask && ask->mean < locks ? ask->mean : locks);
+}
+
+double results_expected(const struct results *results, const char *shape, unsigned sessions, enum metric metric)
+{
+	double expected = 0;
+	for (unsigned i = 0; i < results->count; i++) {
+		const struct figure *figure = &results->figures[i];
+		if (figure->metric == metric && figure->sessions < sessions && strcmp(figure->shape, shape) == 0)
+			expected = figure->median * pow((double)sessions / figure->sessions, 3);
+	}
+	return expected;
 }
 
 bool results_growth(const struct results *results, const char *shape, enum metric metric, double *exponent)

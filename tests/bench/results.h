@@ -94,6 +94,9 @@ double results_mean(const struct results *results, const char *shape, unsigned s
 /* The cheaper of activity + locks and activity + asking about each waiter, ms of the server's CPU; 0: neither. */
 double results_cheaper(const struct results *results, const char *shape, unsigned sessions);
 
+/* What it is to be expected with so many sessions: by their cube, from the last measured with fewer. 0: not known. */
+double results_expected(const struct results *results, const char *shape, unsigned sessions, enum metric metric);
+
 /* The exponent by which a metric's medians grow with the sessions. False: fewer than two. */
 bool results_growth(const struct results *results, const char *shape, enum metric metric, double *exponent);
 

@@ -36,7 +36,8 @@ static struct listener listen_to(struct matrix *matrix)
 	struct server_limits limits = server_limits_default;
 	struct err err;
 	options.interval = WHEN_SECOND / 10;
-	limits.watch_below = 1000; /* whatever it costs */
+	limits.watch_below = 1000; /* whatever it costs, and however seldom it finds what it has */
+	limits.watch_restless = true;
 	return listener_of(server_new_with(&options, &limits, &err));
 }
 

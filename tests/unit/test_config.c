@@ -155,8 +155,8 @@ static void errors_name_line_and_remedy(void **state)
 	static const struct {
 		const char *text, *wanted;
 	} wrong[] = {
-		{ "interval = 2\nfoo = 1\n",
-		  ":2: unknown name \"foo\": the names are interval, read_only, mask, filter, sort, no_unicode" },
+		{ "interval = 2\nfoo = 1\n", ":2: unknown name \"foo\": the names are interval, server_share, "
+					     "read_only, mask, filter, sort, no_unicode" },
 		{ "once = yes\n", ":1: unknown name \"once\"" },
 		{ "cancel = 8\n", ":1: unknown name \"cancel\"" },
 		{ "host = db1\n", ":1: unknown name \"host\"" },
@@ -164,8 +164,12 @@ static void errors_name_line_and_remedy(void **state)
 		{ "read_only = maybe\n", ":1: read_only: \"maybe\" is neither yes nor no" },
 		{ "read_only\n", ":1: this is neither NAME = VALUE nor [service NAME]" },
 		{ "[service x\n", ":1: this is neither NAME = VALUE nor [service NAME]" },
-		{ "[services x]\ninterval = 1\n", ":2: unknown section: a section is [service NAME]" },
-		{ "[service ]\ninterval = 1\n", ":2: unknown section: a section is [service NAME]" },
+		{ "[services x]\ninterval = 1\n", ":1: unknown section: a section is [service NAME]" },
+		{ "interval = 1\n[Service x]\n", ":2: unknown section: a section is [service NAME]" },
+		{ "[]\n", ":1: a section without a name: a section is [service NAME]" },
+		{ "[a=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb]\n",
+		  ":1: the name is too long" },
+		{ "[service ]\ninterval = 1\n", ":1: unknown section: a section is [service NAME]" },
 		{ "[service other]\ninterval = 0\n", ":2: interval: invalid time \"0\"" },
 		{ "filter = (\n", ":1: filter: " },
 		{ "sort = nothing\n", ":1: sort: unknown column \"nothing\": sort by one of " },
