@@ -39,7 +39,8 @@ void watch_start(struct watch *watch, const struct pgserver *server, const struc
 	for (const char *const *next = options->arguments; next && *next && count < ARGUMENTS; next++)
 		arguments[count++] = *next;
 	watch->relay.delay = options->delay;
-	watch->relay.apart = (int64_t)((options->interval > 0 ? options->interval : 1) * WHEN_SECOND / 2);
+	/* What else is asked follows a refresh at once; of the next one some may come a little early. */
+	watch->relay.apart = (int64_t)((options->interval > 0 ? options->interval : 1) * WHEN_SECOND * 8 / 10);
 	watch->session = vt_session_start(
 		&(struct vt_options){ .argv = arguments,
 				      .environment = environment_in(watch->relay.directory, state, config),
