@@ -172,8 +172,8 @@ clean: ## remove what was built
 help: ## this list
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all check test test-matrix unit bench bench-pgbench bench-micro bench-instructions test-programs list-tests demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check \
-	lint walls clean help
+.PHONY: all check test test-matrix unit bench bench-pgbench bench-micro bench-instructions test-programs list-tests \
+	demo screenshots fuzz fuzz-programs fuzzers install uninstall format format-check lint walls clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -137,11 +137,18 @@ static bool take_file(struct audit_file *file, struct err *err)
 	return err_set(err, "%s is moved away again and again", file->path);
 }
 
+/* logrotate's copytruncate asks for no lock: the file may be cut off between the two looks at it. */
 static bool find_end(const struct audit_file *file, off_t *size, bool *torn, struct err *err)
 {
 	struct stat is;
 	char last = '\n';
-	if (fstat(file->fd, &is) != 0 || (is.st_size > 0 && pread(file->fd, &last, 1, is.st_size - 1) != 1))
+	ssize_t got;
+	do {
+		if (fstat(file->fd, &is) != 0)
+			return fail(file, err);
+		got = is.st_size > 0 ? pread(file->fd, &last, 1, is.st_size - 1) : 1;
+	} while (got == 0);
+	if (got < 0)
 		return fail(file, err);
 	*size = is.st_size;
 	*torn = last != '\n';

@@ -342,6 +342,7 @@ struct server {
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
 	bool progress_wanted; /* by what the last frame shows, a maintenance command may be under way */
+	bool many_locks_wanted; /* by the last scan: most of the locks held are, or there are few */
 	int64_t scan_time; /* the server's, of the last scan, without its questions */
 	uint32_t last_sessions, last_locks; /* in the last frame */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */

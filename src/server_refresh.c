@@ -179,11 +179,11 @@ static void add_locks(struct server *server, struct reading *reading)
 	int32_t pids[WORKERS_REMEMBERED + 1] = { server->agenda.all_of_selected ? server->agenda.selected.pid : 0 };
 	memcpy(pids + 1, groups->workers, groups->worker_count * sizeof *pids);
 	query_add_int32_array(&params, pids, groups->worker_count + 1, reading->reader.arena);
-	query_add_bool(&params, !server->names.own.sees_all);
+	bool many = server->many_locks_wanted || !server->names.own.sees_all;
 	if (server->options.all_locks)
 		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
 	else
-		exchange_add_query(server, QUERY_LOCKS, &params, handle_lock, reading);
+		exchange_add_query(server, many ? QUERY_MANY_LOCKS : QUERY_LOCKS, &params, handle_lock, reading);
 	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
 }
 
@@ -380,6 +380,19 @@ static void add_cost(struct snapshot_cost *cost, const struct snapshot_cost *mor
 	cost->client += more->client;
 }
 
+/*
+ * To find out which locks somebody waits for costs the server a little, to send those that nobody does costs both more.
+ * Where they were left out the time that it took tells whether they were many.
+ */
+static bool are_most_wanted(const struct server *server, const struct frame *frame, int64_t time)
+{
+	enum { FEW = 4000, TIME_FOR_FEW = 3000, TIME_FOR_ONE = 6 /* microseconds */ };
+	uint32_t sent = frame->snapshot->cost.lock_rows;
+	if (server->many_locks_wanted)
+		return sent <= FEW + 2 * frame->graph->proc_count;
+	return time <= TIME_FOR_FEW + (int64_t)sent * TIME_FOR_ONE;
+}
+
 /* `before`: the cost of what was read in this refresh already. */
 static enum reading_end scan(struct server *server, const struct snapshot_cost *before, struct frame **frame)
 {
@@ -388,7 +401,9 @@ static enum reading_end scan(struct server *server, const struct snapshot_cost *
 	if (end != READING_DONE)
 		return end;
 	int64_t asked_until = reading.answer_count > 0 ? reading.questions_until : reading.began_at;
-	watch_keep(server, reading.frame, reading.locks_until - asked_until);
+	int64_t time = reading.locks_until - asked_until;
+	watch_keep(server, reading.frame, time);
+	server->many_locks_wanted = are_most_wanted(server, reading.frame, time);
 	add_cost(&reading.frame->snapshot->cost, before);
 	*frame = reading.frame;
 	return READING_DONE;

@@ -153,12 +153,12 @@ static void add_refresh(struct server *server)
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
 	query_add_int32_array(&locks, &nobody, 1, &arena);
-	query_add_bool(&locks, false);
 	query_add_bool(&activity, true);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
 	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
+	add_query(server, QUERY_MANY_LOCKS, &locks, NULL, NULL);
 	if (server->options.all_locks)
 		add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
 	add_query(server, QUERY_CLOCK, NULL, NULL, NULL);

@@ -5,6 +5,9 @@
 
 enum { ROWS_PER_SESSION = 5, TREE = 20, ASKED = 64, DATABASE = 5 };
 
+/* A brief wait is shown otherwise. */
+#define LEAST_WAIT (2 * WHEN_SECOND)
+
 enum { SMALLEST_CIRCLE = 2, CIRCLES = 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 /* sessions */ };
 
 const char *const micro_shape_names[MICRO_SHAPES] = { "forest", "star", "chain", "queue", "deadlocks" };
@@ -70,7 +73,8 @@ static struct row_field *add_lock(struct micro_rows *rows, uint32_t who, enum lo
 	fields[LOCK_COLUMN_GRANTED] = number_field(arena, granted, 1);
 	fields[LOCK_COLUMN_FASTPATH] = number_field(arena, 0, 1);
 	if (!granted)
-		fields[LOCK_COLUMN_WAITSTART] = number_field(arena, MICRO_TAKEN_AT - 1000 * (uint64_t)(who + 1), 8);
+		fields[LOCK_COLUMN_WAITSTART] =
+			number_field(arena, (uint64_t)(MICRO_TAKEN_AT - LEAST_WAIT - 1000 * (int64_t)who), 8);
 	return fields;
 }
 

@@ -249,10 +249,14 @@ struct whatif_forecast cast_check(struct cast *cast, unsigned who, enum signal_v
 	return forecast;
 }
 
-/* Those freed are done, end their transactions, and exactly those are done then who were to head the queues. */
-static void check_heads(struct cast *cast, const struct foreseen *heads)
+/*
+ * Those freed are done and end their transactions: as many are done then as were to head the queues. For a row it may
+ * be another one: who looks for its new version first gets it (heap_lock_tuple), whatever the queue was.
+ */
+static void check_heads(struct cast *cast, uint32_t head_count)
 {
 	bool freed[CAST_MOST] = { false };
+	uint32_t done = 0;
 	for (unsigned i = 0; i < cast->count; i++)
 		freed[i] = cast->waited[i] && cast->done[i];
 	for (unsigned i = 0; i < cast->count; i++) {
@@ -262,25 +266,27 @@ static void check_heads(struct cast *cast, const struct foreseen *heads)
 		commit(cast->conns[i]);
 	}
 	cast_await_rest(cast, "true");
-	check_done(cast, heads);
+	for (unsigned i = 0; i < cast->count; i++)
+		done += cast->waited[i] && cast_is_done(cast, i);
+	assert_int_equal(done, head_count);
 }
 
 /* Several go, one after the other. */
 struct whatif_forecast cast_check_set(struct cast *cast, const unsigned *who, uint32_t count, enum signal_verb verb)
 {
 	uint32_t nodes[CAST_MOST];
-	struct foreseen foreseen, heads;
+	struct foreseen foreseen;
 	cast_look(cast);
 	const struct whatif *whatif = cast->listener.frame->whatif;
 	for (uint32_t i = 0; i < count; i++)
 		nodes[i] = cast_node(cast, who[i]);
 	struct whatif_forecast forecast = whatif_forecast_set(whatif, nodes, count, verb, foreseen.nodes, CAST_MOST);
 	foreseen.count = forecast.freed;
-	heads.count = whatif_heads(whatif, nodes, count, verb, heads.nodes, CAST_MOST);
+	uint32_t head_count = whatif_heads(whatif, nodes, count, verb, NULL, 0);
 	for (uint32_t i = 0; i < count; i++)
 		cast_let_go(cast, who[i], verb);
 	assert_int_equal(check_done(cast, &foreseen), forecast.freed);
-	check_heads(cast, &heads);
+	check_heads(cast, head_count);
 	assert_int_equal(play_on(cast), forecast.in_turn);
 	return forecast;
 }
