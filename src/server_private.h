@@ -277,6 +277,8 @@ struct server_watch {
 	bool possible; /* false: what was read cannot be confirmed by asking */
 	bool wanted; /* the next refresh is to be a watch, if no scan is demanded */
 	bool unsteady; /* the last watch found a change: no other until two scans find the same */
+	bool begun; /* watches have followed the last scan, or the one before it that was only due */
+	double spent; /* microseconds of the server's that watches have taken since the last scan */
 	double scan_cost; /* microseconds of the server's that reading the locks takes, smoothed */
 };
 

@@ -18,11 +18,13 @@ enum { V14 = 140000, WAITS_MOST = 20000, EDGES_MOST = 100000 };
  * that has begun may cost so much more before it ends.
  */
 #define GOES_ON 1.4
+#define REREAD_SHARE                                                                                                   \
+	0.04 /* of what watches have cost: so much may be spent to read the locks anew, though all agrees */
 
 void watch_release(struct server_watch *watch)
 {
 	arena_release(&watch->arena);
-	*watch = (struct server_watch){ .scan_cost = watch->scan_cost };
+	*watch = (struct server_watch){ .scan_cost = watch->scan_cost, .begun = watch->begun };
 }
 
 /* ---- whether a graph can be confirmed at all ---- */
@@ -304,13 +306,25 @@ void watch_keep(struct server *server, const struct frame *frame, int64_t cost)
 	watch->possible = true;
 }
 
+/*
+ * What no session shows, a login that waits for a locked catalog before 18, is seen by reading the locks alone: they
+ * are read anew where that adds little to what the watches have cost.
+ */
+static bool scan_is_due(struct server_watch *watch, const struct frame *frame)
+{
+	if (frame->snapshot->locks_age > 0)
+		watch->spent += (double)frame->snapshot->cost.server;
+	return watch->spent * REREAD_SHARE >= watch->scan_cost;
+}
+
 void watch_choose(struct server *server, const struct frame *frame)
 {
 	struct server_watch *watch = &server->watch;
-	bool watched = frame->snapshot->locks_age > 0;
-	double most = watch->scan_cost * server->limits.watch_below * (watched ? GOES_ON : 1);
-	watch->wanted = watch->possible && (!watch->unsteady || server->limits.watch_restless) &&
-			!server->names.hindered && questions_cost_of_all(server, frame->graph) <= most;
+	double most = watch->scan_cost * server->limits.watch_below * (watch->begun ? GOES_ON : 1);
+	bool due = scan_is_due(watch, frame);
+	watch->begun = watch->possible && (!watch->unsteady || server->limits.watch_restless) &&
+		       !server->names.hindered && questions_cost_of_all(server, frame->graph) <= most;
+	watch->wanted = watch->begun && !due;
 	if (watch->wanted)
 		questions_choose_all(server, frame->graph);
 }
