@@ -386,7 +386,9 @@ static bool play_shows_log(struct play *play, char *words[], int count, const ch
 static bool play_status(struct play *play, char *words[], int count, const char *block, struct err *err)
 {
 	(void)block;
-	struct source_status status = { .interval = WHEN_SECOND, .retry_at = WHEN_NONE, .attempt = 1 };
+	struct source_status status = {
+		.interval = WHEN_SECOND, .asked_interval = WHEN_SECOND, .retry_at = WHEN_NONE, .attempt = 1
+	};
 	int state = count > 1 ? find_word(words[1], state_words, sizeof state_words / sizeof *state_words) : -1;
 	if (state < 0)
 		return err_set(err, "status STATE");
@@ -398,6 +400,8 @@ static bool play_status(struct play *play, char *words[], int count, const char 
 		int64_t age;
 		if ((value = word_value(words[i], "attempt")))
 			status.attempt = (unsigned)atoi(value);
+		else if ((value = word_value(words[i], "interval")) && situation_age(value, &age))
+			status.interval = age;
 		else if ((value = word_value(words[i], "retry")) && situation_age(value, &age))
 			status.retry_at = play->now + age;
 		else if ((value = word_value(words[i], "stage")))

@@ -22,7 +22,7 @@
  *     after AGE                         time passes
  *     log [REASON]                      the audit log can be written, or why it cannot
  *     shows-log                         its last lines have come: those that follow
- *     status STATE [TEXT] [attempt=] [retry=AGE] [stage=]
+ *     status STATE [TEXT] [attempt=] [retry=AGE] [stage=] [interval=AGE]
  *     news OUTCOME [AGE] [before=] [after=] [freed=] [waiters=] [late] [sqlstate=] [TEXT]
  *                                       of the signal asked for last
  *

@@ -91,6 +91,8 @@ static bool read_server(struct reading *reading)
 			server->slots_for_all = atoi(value);
 		else if ((value = word_value(word, "deadlocks")))
 			reading->snapshot->deadlocks = atoi(value);
+		else if ((value = word_value(word, "locks")))
+			understood = situation_age(value, &reading->snapshot->locks_age);
 		else if (strcmp(word, "pooled") == 0)
 			server->pooled = true;
 		else

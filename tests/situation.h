@@ -2,7 +2,7 @@
  * situation.h - a lock situation as a few lines of text, for tests: read into a frame, with what the outline is asked
  * for.
  *
- *     server [VERSION_NUM] [deadlock_timeout=AGE] [host=] [slots=] [deadlocks=] [pooled]
+ *     server [VERSION_NUM] [deadlock_timeout=AGE] [host=] [slots=] [deadlocks=] [locks=AGE] [pooled]
  *     server [lag=AGE] [archive] [delay=AGE|never]             a standby
  *     role NAME [superuser] [sees] [signals] [unknown]
  *     taken AGE
