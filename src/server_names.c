@@ -388,9 +388,11 @@ void names_receive(struct server *server)
 	bool failed[QUERY_COUNT + 1] = { false };
 	for (unsigned i = 0; i < server->exchange.count; i++)
 		failed[server->exchange.items[i].query] |= server->exchange.items[i].failed;
-	/* The list is whole: what is not in it has been dropped. */
-	if (names->incoming_databases.count > 0 && !failed[QUERY_DATABASES])
+	/* The list is whole: what is not in it has been dropped. With it came the encodings in which texts are read. */
+	if (names->incoming_databases.count > 0 && !failed[QUERY_DATABASES]) {
 		name_cache_release(&names->databases);
+		texts_release(&server->texts);
+	}
 	settle_cache(&names->databases, &names->incoming_databases, failed[QUERY_DATABASES]);
 	settle_cache(&names->roles, &names->incoming_roles, failed[QUERY_ROLES]);
 	settle_cache(&names->relations, &names->incoming_relations, failed[QUERY_RELATIONS]);

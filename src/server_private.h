@@ -4,8 +4,9 @@
  * Two threads know a struct server. The caller's has the two queues and nothing else (server_queue.c). All the rest is
  * the sampler thread's own: it connects (server_connect.c), warms the connection up (server_warm.c), and then lives
  * in one loop (server.c) that sends signals (server_signal.c) and looks at what comes of them (server_target.c) ahead
- * of refreshes (server_refresh.c), whose names come by separate statements (server_names.c). Every statement goes
- * through an exchange (server_exchange.c), the one place that waits for an answer.
+ * of refreshes (server_refresh.c, each a reading or more: server_reading.c), whose names come by separate statements
+ * (server_names.c). Every statement goes through an exchange (server_exchange.c), the one place that waits for an
+ * answer.
  */
 #ifndef PGLOCKTOP_SERVER_PRIVATE_H
 #define PGLOCKTOP_SERVER_PRIVATE_H
@@ -297,6 +298,21 @@ struct server_groups {
 	uint32_t worker_count;
 };
 
+/* What a session ran when it was last read; strings and the array are in their arena. */
+struct kept_text {
+	struct identity id;
+	int64_t state_change, query_start;
+	const char *text; /* NULL: none */
+};
+
+struct server_texts {
+	struct arena arena;
+	struct kept_text *entries; /* by pid */
+	uint32_t count;
+	int64_t since; /* the server's clock before they were read: what changed then or later is sent again. WHEN_NONE:
+			  all is */
+};
+
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
 enum { SAFE_MOST = 64 };
 
@@ -340,6 +356,7 @@ struct server {
 	struct server_watch watch;
 	struct server_groups groups;
 	struct server_pace pace;
+	struct server_texts texts;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
@@ -453,6 +470,13 @@ void pace_reset(struct server *server); /* to the interval that is asked for */
 void groups_recall(const struct server_groups *groups, struct snapshot *snapshot);
 void groups_remember(struct server_groups *groups, const struct snapshot *snapshot);
 void groups_release(struct server_groups *groups);
+
+/* server_texts.c */
+/* Gives the session the text that it had, copied; false: what was kept is not of that very session and time. */
+bool texts_recall(const struct server_texts *texts, struct arena *arena, struct session *session);
+/* `since`: the server's clock before the snapshot was read. */
+void texts_keep(struct server_texts *texts, const struct snapshot *snapshot, int64_t since);
+void texts_release(struct server_texts *texts);
 
 /* server_safe.c */
 void safe_choose(struct server *server, const struct snapshot *snapshot);

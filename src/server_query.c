@@ -56,10 +56,13 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" ('{LockManager,lock_manager,ProcArray,ProcArrayLock}'::pg_catalog.text[]))"                                  \
 	" then pg_catalog.cardinality(pg_catalog.pg_blocking_pids(pid)) operator(pg_catalog.>) 0 end"
 
+/* Not that of a session which has reported nothing since $2 (server_texts.c). */
+#define QUERY_IF_NEW "case when state_change operator(pg_catalog.<) $2 then null else query end"
+
 #define ACTIVITY_COLUMNS(leader_pid, query_id)                                                                         \
 	"select pid, " leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port,"       \
 	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
-	" backend_xmin, " query_id ", query, " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
+	" backend_xmin, " query_id ", " QUERY_IF_NEW ", " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
 
 /* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
 #define PROGRESS(kind, command, last_params)                                                                           \
@@ -165,24 +168,24 @@ static const struct query queries[] = {
 	  V13,
 	  "pg_stat_get_activity",
 	  20,
-	  1,
-	  { BOOL_OID },
+	  2,
+	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  ACTIVITY_COLUMNS("null::pg_catalog.int4", "null::pg_catalog.int8") },
 	{ QUERY_ACTIVITY,
 	  V13,
 	  V14,
 	  "pg_stat_get_activity",
 	  20,
-	  1,
-	  { BOOL_OID },
+	  2,
+	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  ACTIVITY_COLUMNS("leader_pid", "null::pg_catalog.int8") },
 	{ QUERY_ACTIVITY,
 	  V14,
 	  0,
 	  "pg_stat_get_activity",
 	  20,
-	  1,
-	  { BOOL_OID },
+	  2,
+	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  ACTIVITY_COLUMNS("leader_pid", "query_id") },
 	{ QUERY_PREPARED,
 	  0,

@@ -60,6 +60,7 @@ static void adopt_facts(struct server *server, struct server_facts *facts)
 	server->facts.own_pid = 0;
 	questions_release(&server->questions);
 	watch_release(&server->watch);
+	texts_release(&server->texts);
 	if (another)
 		server_begin_epoch(server);
 }
@@ -154,6 +155,7 @@ static void add_refresh(struct server *server)
 	query_add_int32_array(&questions, &nobody, 1, &arena);
 	query_add_int32_array(&locks, &nobody, 1, &arena);
 	query_add_bool(&activity, true);
+	query_add_int64(&activity, WHEN_NONE);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);

@@ -87,14 +87,41 @@ static struct frame *await_watch(struct cast *cast, uint32_t waiting)
 	return listener_await_frame(&cast->listener, is_watched, &waiting);
 }
 
-static bool has_waiting(const struct frame *frame, const void *waiting)
+/* The server's, in the unit of a snapshot. */
+static int64_t clock_of(const struct cast *cast)
 {
-	return frame->graph->waiting_sessions == *(const uint32_t *)waiting;
+	return pgserver_number(cast->observer, "select (date_part('epoch', clock_timestamp()"
+					       " - timestamptz '2000-01-01 00:00:00+00') * 1000000)::int8");
 }
 
-static struct frame *await_waiting(struct cast *cast, uint32_t waiting)
+struct wanted {
+	uint32_t waiting;
+	int64_t after;
+};
+
+static bool is_wanted(const struct frame *frame, const void *argument)
 {
-	return listener_await_frame(&cast->listener, has_waiting, &waiting);
+	const struct wanted *wanted = argument;
+	return frame->snapshot->taken_at > wanted->after && frame->graph->waiting_sessions == wanted->waiting;
+}
+
+/* A frame of so many who wait, that was taken after this time. */
+static struct frame *await_waiting(struct cast *cast, uint32_t waiting, int64_t after)
+{
+	struct wanted wanted = { waiting, after };
+	return listener_await_frame(&cast->listener, is_wanted, &wanted);
+}
+
+/* Not of a watch that has the locks of before. A frame that nobody took gives way to the next, which may be a watch's.
+ */
+static bool is_read_since(const struct frame *frame, const void *time)
+{
+	return frame->snapshot->taken_at - frame->snapshot->locks_age >= *(const int64_t *)time;
+}
+
+static void expect_read_since(const struct frame *frame, int64_t time)
+{
+	assert_true(is_read_since(frame, &time));
 }
 
 static int32_t only_blocker(const struct frame *frame, PGconn *waiter)
@@ -105,6 +132,11 @@ static int32_t only_blocker(const struct frame *frame, PGconn *waiter)
 	assert_int_equal(graph_blockers(frame->graph, node, &blocker, 1), 1);
 	uint32_t session = frame->graph->nodes[blocker.node].session;
 	return session == SNAPSHOT_NO_INDEX ? 0 : frame->snapshot->sessions[session].id.pid;
+}
+
+static bool has_older_locks(const struct frame *frame, const void *age)
+{
+	return frame->snapshot->locks_age > *(const int64_t *)age;
 }
 
 static void keeps_the_locks_of_a_jam_that_stands_still(void **state)
@@ -119,8 +151,7 @@ static void keeps_the_locks_of_a_jam_that_stands_still(void **state)
 	assert_int_equal(frame->snapshot->cost.lock_rows, 0);
 	assert_int_equal(frame->snapshot->answer_count, 1);
 	assert_string_equal(frame->graph->locks[0].tag->type, "transactionid");
-	frame = await_watch(&cast, 1);
-	assert_true(frame->snapshot->locks_age > age);
+	listener_await_frame(&cast.listener, has_older_locks, &age);
 	close_cast(&cast);
 }
 
@@ -133,17 +164,19 @@ static void scans_at_once_whatever_changes(void **state)
 	wait_for_row(&cast, cast.first, 1);
 	await_watch(&cast, 1);
 	/* one more who waits */
+	int64_t before = clock_of(&cast);
 	pgserver_run(cast.second, "begin");
 	wait_for_row(&cast, cast.second, 1);
-	assert_int_equal(await_waiting(&cast, 2)->snapshot->locks_age, 0);
+	expect_read_since(await_waiting(&cast, 2, before), before);
 	await_watch(&cast, 2);
 	/* another query of the same session, in the same queue */
+	before = clock_of(&cast);
 	free(pgserver_value(cast.observer, "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = "
 					   "'tuple'"));
 	PQclear(PQgetResult(cast.second));
 	PQclear(PQgetResult(cast.second));
 	pgserver_run(cast.second, "rollback");
-	assert_int_equal(await_waiting(&cast, 1)->snapshot->locks_age, 0);
+	expect_read_since(await_waiting(&cast, 1, before), before);
 	await_watch(&cast, 1);
 	/* the blocker is another, the waiter and its query are the same */
 	wait_for_row(&cast, cast.second, 1);
@@ -174,9 +207,9 @@ static void follows_a_waiter_to_its_next_blocker(void **state)
 				  " update orders set note = 'w' where id = 2; end $$");
 	pgserver_wait_blocked(cast.observer, cast.first);
 	assert_int_equal(only_blocker(await_watch(&cast, 1), cast.first), PQbackendPID(cast.holder));
+	int64_t before = clock_of(&cast);
 	pgserver_run(cast.holder, "rollback");
-	struct frame *frame = listener_await_frame(&cast.listener, is_blocked_by, &cast);
-	assert_int_equal(frame->snapshot->locks_age, 0);
+	expect_read_since(listener_await_frame(&cast.listener, is_blocked_by, &cast), before);
 	pgserver_run(cast.second, "rollback");
 	PQclear(PQgetResult(cast.first));
 	close_cast(&cast);
@@ -189,8 +222,9 @@ static void notices_that_nobody_waits_any_more(void **state)
 	open_cast(&cast, NULL);
 	wait_for_row(&cast, cast.first, 1);
 	await_watch(&cast, 1);
+	int64_t before = clock_of(&cast);
 	pgserver_run(cast.holder, "rollback");
-	assert_int_equal(await_waiting(&cast, 0)->snapshot->locks_age, 0);
+	expect_read_since(await_waiting(&cast, 0, before), before);
 	close_cast(&cast);
 }
 
@@ -203,7 +237,7 @@ static void reads_no_locks_while_nobody_waits(void **state)
 	assert_int_equal(frame->snapshot->cost.lock_rows, 0);
 	assert_int_equal(frame->snapshot->answer_count, 0);
 	wait_for_row(&cast, cast.first, 1);
-	assert_int_equal(only_blocker(await_waiting(&cast, 1), cast.first), PQbackendPID(cast.holder));
+	assert_int_equal(only_blocker(await_waiting(&cast, 1, 0), cast.first), PQbackendPID(cast.holder));
 	close_cast(&cast);
 }
 
@@ -222,11 +256,12 @@ static void tells_prepared_transactions_apart(void **state)
 	pgserver_run(cast.second, "select pg_advisory_xact_lock(8)");
 	pgserver_run(cast.second, "prepare transaction 'order-78'");
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(await_waiting(&cast, 1)->snapshot->locks_age, 0);
+		assert_int_equal(await_waiting(&cast, 1, clock_of(&cast))->snapshot->locks_age, 0);
 	pgserver_run(cast.second, "rollback prepared 'order-78'");
 	await_watch(&cast, 1);
+	int64_t before = clock_of(&cast);
 	pgserver_run(cast.second, "rollback prepared 'order-77'");
-	assert_int_equal(await_waiting(&cast, 0)->snapshot->locks_age, 0);
+	expect_read_since(await_waiting(&cast, 0, before), before);
 	PQclear(PQgetResult(cast.first));
 	close_cast(&cast);
 }
@@ -238,8 +273,9 @@ static void reads_all_when_asked_to(void **state)
 	open_cast(&cast, NULL);
 	wait_for_row(&cast, cast.first, 1);
 	await_watch(&cast, 1);
-	struct frame *frame = listener_refresh(&cast.listener);
-	assert_int_equal(frame->snapshot->locks_age, 0);
+	int64_t before = clock_of(&cast);
+	listener_command(&cast.listener, COMMAND_REFRESH);
+	listener_await_frame(&cast.listener, is_read_since, &before);
 	close_cast(&cast);
 }
 
@@ -253,7 +289,7 @@ static bool shows_locks_of(const struct frame *frame, const void *pid)
 
 static bool shows_none_of(const struct frame *frame, const void *pid)
 {
-	return frame->snapshot->locks_age == 0 && !shows_locks_of(frame, pid);
+	return !shows_locks_of(frame, pid);
 }
 
 /* The locks of whom one looks at are read when one begins to, and again when it has done something. */
@@ -281,7 +317,7 @@ static void always_scans_where_sessions_are_hidden(void **state)
 	open_cast(&cast, "plain");
 	wait_for_row(&cast, cast.first, 1);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(await_waiting(&cast, 1)->snapshot->locks_age, 0);
+		assert_int_equal(await_waiting(&cast, 1, 0)->snapshot->locks_age, 0);
 	close_cast(&cast);
 }
 
