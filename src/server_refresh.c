@@ -1,5 +1,7 @@
 #include "server_reading.h"
 
+#include "pglocktop/waitevent.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,8 +95,7 @@ static bool may_report_progress(const struct snapshot *snapshot, int32_t own_pid
 		const struct session *session = &snapshot->sessions[i];
 		bool idle = session->state == SESSION_IDLE || session->state == SESSION_IDLE_IN_TRANSACTION ||
 			    session->state == SESSION_IDLE_IN_TRANSACTION_ABORTED || session->state == SESSION_NO_STATE;
-		bool blocked = session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
-		if (session->progress || (!idle && !blocked && session->id.pid != own_pid))
+		if (session->progress || (!idle && !waitevent_is_lock(session) && session->id.pid != own_pid))
 			return true;
 	}
 	return false;

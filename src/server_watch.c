@@ -8,6 +8,8 @@
  */
 #include "server_private.h"
 
+#include "pglocktop/waitevent.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,14 +107,13 @@ static struct kept_session keep_session(struct arena *arena, const struct snapsh
 					bool waits)
 {
 	const struct session *session = &snapshot->sessions[index];
-	bool shown = session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
 	return (struct kept_session){
 		.id = session->id,
 		.leader = snapshot->sessions[session->leader].id,
 		.query_start = session->query_start,
 		.backend_xid = session->backend_xid,
 		.backend_xmin = session->backend_xmin,
-		.wait_event = shown ? keep_string(arena, session->wait_event) : NULL,
+		.wait_event = waitevent_is_lock(session) ? keep_string(arena, session->wait_event) : NULL,
 		.waits = waits,
 	};
 }
@@ -168,17 +169,17 @@ static void keep_prepared(struct server_watch *watch, const struct snapshot *sna
 
 /* ---- whether all is as it was ---- */
 
+static int compare_pids(const void *left, const void *right)
+{
+	int32_t a = *(const int32_t *)left, b = ((const struct kept_session *)right)->id.pid;
+	return (a > b) - (a < b);
+}
+
 static const struct kept_session *find_kept(const struct server_watch *watch, int32_t pid)
 {
-	uint32_t low = 0, high = watch->session_count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (watch->sessions[middle].id.pid < pid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < watch->session_count && watch->sessions[low].id.pid == pid ? &watch->sessions[low] : NULL;
+	if (watch->session_count == 0)
+		return NULL;
+	return bsearch(&pid, watch->sessions, watch->session_count, sizeof *watch->sessions, compare_pids);
 }
 
 bool watch_knows(const struct server *server, int32_t pid)
@@ -187,17 +188,12 @@ bool watch_knows(const struct server *server, int32_t pid)
 	return kept && kept->waits;
 }
 
-static bool awaits_lock(const struct session *session)
-{
-	return session->wait_event_type && strcmp(session->wait_event_type, "Lock") == 0;
-}
-
 /* One that looks for deadlocks just now shows another wait event, or none. */
 static bool same_event(const struct kept_session *kept, const struct session *session)
 {
 	if (!session->wait_event_type || strcmp(session->wait_event_type, "LWLock") == 0)
 		return true;
-	return awaits_lock(session) && session->wait_event &&
+	return waitevent_is_lock(session) && session->wait_event &&
 	       (!kept->wait_event || strcmp(kept->wait_event, session->wait_event) == 0);
 }
 
@@ -216,7 +212,7 @@ static bool same_sessions(const struct server_watch *watch, const struct snapsho
 		const struct session *session = &snapshot->sessions[i];
 		const struct kept_session *kept = found < watch->session_count ? &watch->sessions[found] : NULL;
 		if (!kept || kept->id.pid != session->id.pid) {
-			if (awaits_lock(session))
+			if (waitevent_is_lock(session))
 				return false;
 			continue;
 		}
@@ -224,7 +220,7 @@ static bool same_sessions(const struct server_watch *watch, const struct snapsho
 		if (!identity_equal(kept->id, session->id) ||
 		    !identity_equal(kept->leader, snapshot->sessions[session->leader].id))
 			return false;
-		if (kept->waits ? !same_waiter(kept, session) : awaits_lock(session))
+		if (kept->waits ? !same_waiter(kept, session) : waitevent_is_lock(session))
 			return false;
 	}
 	return found == watch->session_count;

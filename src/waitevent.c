@@ -122,6 +122,11 @@ static const struct waitevent *find(const struct snapshot *snapshot, const struc
 	return NULL;
 }
 
+bool waitevent_is_lock(const struct session *session)
+{
+	return is_of("Lock", session);
+}
+
 bool waitevent_is_safe_snapshot(const struct session *session)
 {
 	return is_event("IPC", "SafeSnapshot", session);
@@ -214,7 +219,7 @@ static void add_old_snapshots(const struct snapshot *snapshot, struct strbuf *ou
 static bool waits_for_something(const struct session *session)
 {
 	return session->wait_event_type && session->wait_event && session->state != SESSION_IDLE &&
-	       !is_of("Lock", session);
+	       !waitevent_is_lock(session);
 }
 
 void waitevent_describe(const struct snapshot *snapshot, uint32_t index, struct strbuf *out)

@@ -98,16 +98,24 @@ static void finish(struct batch *batch, struct errand *errand, const struct sign
 	print_news(batch, news);
 }
 
-static void refuse(struct batch *batch, struct errand *errand, struct identity target, const char *why)
+/* Its end, of which nothing more is known than why. */
+static void end_unwatched(struct batch *batch, struct errand *errand, struct signal_request request,
+			  enum signal_outcome outcome, const char *why)
 {
-	struct signal_news news = { .request = { .verb = verb_of(batch->options), .target = target },
-				    .outcome = SIGNAL_NOT_SENT,
+	struct signal_news news = { .request = request,
+				    .outcome = outcome,
 				    .elapsed = WHEN_NONE,
 				    .waiting_before = -1,
 				    .waiting_after = -1,
 				    .waiters = -1 };
 	snprintf(news.text, sizeof news.text, "%s", why);
 	finish(batch, errand, &news);
+}
+
+static void refuse(struct batch *batch, struct errand *errand, struct identity target, const char *why)
+{
+	struct signal_request request = { .verb = verb_of(batch->options), .target = target };
+	end_unwatched(batch, errand, request, SIGNAL_NOT_SENT, why);
 }
 
 static void look_up(struct batch *batch, struct errand *errand, struct identity target)
@@ -305,19 +313,16 @@ static void await_log(struct batch *batch)
 /* What became of the rest is not known. */
 static void give_up(struct batch *batch, const char *why)
 {
+	struct strbuf text = STRBUF_INIT;
+	strbuf_printf(&text, "%s: it may have been sent", why);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		struct errand *errand = &batch->errands[i];
 		if (errand->over)
 			continue;
-		struct signal_news news = { .request = question_request(&errand->question, 0, batch->frame, 0),
-					    .outcome = SIGNAL_UNKNOWN,
-					    .elapsed = WHEN_NONE,
-					    .waiting_before = -1,
-					    .waiting_after = -1,
-					    .waiters = -1 };
-		snprintf(news.text, sizeof news.text, "%s: it may have been sent", why);
-		finish(batch, errand, &news);
+		end_unwatched(batch, errand, question_request(&errand->question, 0, batch->frame, 0), SIGNAL_UNKNOWN,
+			      text.text);
 	}
+	strbuf_release(&text);
 }
 
 /* Each signal has an end: the source gives up on it, or on the server; or somebody does on this program. */

@@ -12,6 +12,10 @@
 #include "pglocktop/frame.h"
 #include "pglocktop/strbuf.h"
 
+/* It shows that it waits for a heavyweight lock; one that looks for deadlocks just now does not (ProcSleep in proc.c).
+ */
+bool waitevent_is_lock(const struct session *session);
+
 /* A SERIALIZABLE READ ONLY DEFERRABLE transaction that waits for a snapshot in which it cannot fail. */
 bool waitevent_is_safe_snapshot(const struct session *session);
 
