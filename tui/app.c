@@ -2,6 +2,7 @@
 
 #include "desk.h"
 #include "term.h"
+#include "urgency.h"
 
 #include "pglocktop/signaller.h"
 
@@ -349,6 +350,7 @@ int app_run(const struct options *options, struct charset charset, struct source
 		return EXIT_FAILURE;
 	}
 	app_init(&app, options, charset, owned_frame, status);
+	urgency_raise();
 	app_loop(&app);
 	app_release(&app);
 	return EXIT_SUCCESS;
