@@ -3,6 +3,7 @@
 #include "bench/bench.h"
 
 #include "bench/fail.h"
+#include "bench/meter.h"
 #include "bench/report.h"
 #include "bench/saved.h"
 #include "pglocktop/when.h"
@@ -13,20 +14,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char help[] = "Usage: bench [OPTION]...\n"
-			   "  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
-			   "  --shapes NAME,...  which jams (all): row table chain forest few wide idle\n"
-			   "  --quick            two minutes: 60 and 120 sessions, few readings\n"
-			   "  --refreshes N      readings of each (60)\n"
-			   "  --keys N           keys pressed in each state (200)\n"
-			   "  --starts N         how often it is started (20)\n"
-			   "  --interval S       pglocktop's (1)\n"
-			   "  --limit S          what takes another tool longer is left out (60)\n"
-			   "  --json FILE        write all figures\n"
-			   "  --markdown FILE    write the README's tables, into README.md itself or a new file\n"
-			   "  --compare FILE     beside an earlier run's figures; exit status 1 where some are worse\n"
-			   "  --tolerance X      by so much (0.25)\n"
-			   "  --program FILE     pglocktop (build/pglocktop)\n";
+static const char help[] =
+	"Usage: bench [OPTION]...\n"
+	"  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
+	"  --shapes NAME,...  which jams (all): row table chain forest few wide idle\n"
+	"  --quick            two minutes: 60 and 120 sessions, few readings\n"
+	"  --refreshes N      readings of each (60)\n"
+	"  --keys N           keys pressed in each state (200); 0: of the screen nothing is measured\n"
+	"  --starts N         how often it is started (20)\n"
+	"  --interval S       pglocktop's (1)\n"
+	"  --limit S          what takes another tool longer is left out (60)\n"
+	"  --json FILE        write all figures\n"
+	"  --markdown FILE    write the README's tables, into README.md itself or a new file\n"
+	"  --compare FILE     beside an earlier run's figures; exit status 1 where some are worse\n"
+	"  --tolerance X      by so much (0.25)\n"
+	"  --program FILE     pglocktop (build/pglocktop)\n";
 
 enum {
 	OPTION_SESSIONS,
@@ -92,13 +94,18 @@ static void read_sizes(struct bench_options *options, const char *list)
 	qsort(options->sizes, options->size_count, sizeof *options->sizes, compare_sizes);
 }
 
-static unsigned read_count(const char *text)
+static unsigned read_number(const char *text, unsigned least)
 {
 	char *end;
-	unsigned long count = strtoul(text, &end, 10);
-	if (*end || count == 0 || count > 100000)
-		fail("%s: a number from 1 to 100000 is wanted", text);
-	return (unsigned)count;
+	unsigned long number = strtoul(text, &end, 10);
+	if (end == text || *end || number < least || number > 100000)
+		fail("%s: a number from %u to 100000 is wanted", text, least);
+	return (unsigned)number;
+}
+
+static unsigned read_count(const char *text)
+{
+	return read_number(text, 1);
 }
 
 static double read_amount(const char *text)
@@ -136,7 +143,7 @@ static void read_option(struct bench_options *options, int option)
 		options->refreshes = read_count(optarg);
 		break;
 	case OPTION_KEYS:
-		options->keys = read_count(optarg);
+		options->keys = read_number(optarg, 0);
 		break;
 	case OPTION_STARTS:
 		options->starts = read_count(optarg);
@@ -208,8 +215,10 @@ static void run_case(struct bench *bench, const struct shape *shape)
 		load_count(bench->load), waiting, (double)(when_monotonic() - began) / 1e6);
 	measure_refreshes(bench, shape, waiting);
 	measure_peers(bench, shape);
-	if (strcmp(shape->name, "forest") == 0 && is_end(&bench->options, load_count(bench->load)))
-		measure_screen(bench, shape);
+	if (bench->options.keys > 0 && strcmp(shape->name, "forest") == 0 &&
+	    is_end(&bench->options, load_count(bench->load)))
+		if (!getenv("NOSCREEN"))
+			measure_screen(bench, shape);
 	load_relax(bench->load);
 	report_case(bench, shape->name);
 }
@@ -286,6 +295,10 @@ int main(int argc, char **argv)
 	if (bench.options.compare)
 		saved_check(bench.options.compare);
 	signal(SIGPIPE, SIG_IGN);
+	if (!meter_go_first())
+		results_note(&bench.results,
+			     "keys are timed with the waits of the measuring process for a core: run as "
+			     "root it has none");
 	open_bench(&bench);
 	if (bench.options.pgbench)
 		measure_pgbench(&bench);

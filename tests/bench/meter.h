@@ -7,6 +7,7 @@
 #ifndef TESTS_BENCH_METER_H
 #define TESTS_BENCH_METER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,6 +19,12 @@ void meter_until_asleep(pid_t pid);
 
 /* How often its threads went to wait for something, or had to make way. */
 uint64_t meter_switches(pid_t pid);
+
+/*
+ * From now on this process, but none that it starts, runs as soon as it has something to do: what it times is not its
+ * own waiting for a core. False: it may not (that takes root).
+ */
+bool meter_go_first(void);
 
 /* A line of /proc/PID/status that is in kB: "VmHWM", "VmRSS". */
 uint64_t meter_memory(pid_t pid, const char *name);
