@@ -22,20 +22,16 @@ static const struct {
 	{ "applytransaction", LOCKTAG_APPLYTRANSACTION },
 };
 
-enum locktag_kind locktag_kind_parse(const char *type)
+void locktag_set_type(struct locktag *tag, const char *word)
 {
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(kinds[i].type, type) == 0)
-			return kinds[i].kind;
-	return LOCKTAG_OTHER;
-}
-
-const char *locktag_known_type(const char *type)
-{
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(kinds[i].type, type) == 0)
-			return kinds[i].type;
-	return NULL;
+	tag->kind = LOCKTAG_OTHER;
+	tag->type = NULL;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !tag->type; i++) {
+		if (strcmp(kinds[i].type, word) != 0)
+			continue;
+		tag->kind = kinds[i].kind;
+		tag->type = kinds[i].type;
+	}
 }
 
 static int compare_words(uint32_t a, uint32_t b)

@@ -3,6 +3,7 @@
 #include "pids.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -129,24 +130,14 @@ static bool parse_session_times(const struct row_field *fields, struct session *
 {
 	return rows_take_optional_int64(fields[SESSION_COLUMN_BACKEND_START], "backend_start",
 					&session->id.backend_start, err) &&
-	       rows_take_optional_int64(fields[SESSION_COLUMN_XACT_START], "xact_start", &session->xact_start, err) &&
-	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_START], "query_start", &session->query_start,
-					err) &&
-	       rows_take_optional_int64(fields[SESSION_COLUMN_STATE_CHANGE], "state_change", &session->state_change,
-					err);
+	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_START], "query_start", &session->query_start, err);
 }
 
 static bool parse_session_numbers(const struct row_field *fields, struct session *session, struct err *err)
 {
-	session->has_query_id = fields[SESSION_COLUMN_QUERY_ID].length >= 0;
-	return rows_take_int32(fields[SESSION_COLUMN_PID], "pid", &session->id.pid, err) &&
-	       rows_take_optional_int32(fields[SESSION_COLUMN_LEADER_PID], "leader_pid", &session->leader_pid, err) &&
+	return rows_take_optional_int32(fields[SESSION_COLUMN_LEADER_PID], "leader_pid", &session->leader_pid, err) &&
 	       rows_take_optional_oid(fields[SESSION_COLUMN_DATID], "datid", &session->datid, err) &&
-	       rows_take_optional_oid(fields[SESSION_COLUMN_USESYSID], "usesysid", &session->usesysid, err) &&
-	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XID], "backend_xid", &session->backend_xid, err) &&
-	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XMIN], "backend_xmin", &session->backend_xmin,
-				      err) &&
-	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_ID], "query_id", &session->query_id, err);
+	       rows_take_optional_oid(fields[SESSION_COLUMN_USESYSID], "usesysid", &session->usesysid, err);
 }
 
 /*
@@ -167,8 +158,6 @@ static void parse_session_texts(const struct row_reader *reader, const struct ro
 	struct row_field state = fields[SESSION_COLUMN_STATE];
 	session->backend_type = take_text(reader, fields[SESSION_COLUMN_BACKEND_TYPE], NULL);
 	session->application = take_text(reader, fields[SESSION_COLUMN_APPLICATION_NAME], encoding);
-	session->wait_event_type = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT_TYPE], NULL);
-	session->wait_event = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT], NULL);
 	session->state_text = take_text(reader, state, NULL);
 	if (is_hidden(fields)) {
 		session->state = SESSION_HIDDEN;
@@ -178,19 +167,36 @@ static void parse_session_texts(const struct row_reader *reader, const struct ro
 	session->state = state.length <= 0 ? SESSION_NO_STATE : session_state_parse(state.data, (size_t)state.length);
 }
 
+bool rows_parse_moving(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMNS_MOVING],
+		       struct session *session, struct err *err)
+{
+	session->state_change = session->xact_start = WHEN_NONE;
+	session->backend_xid = session->backend_xmin = 0;
+	session->query_id = 0;
+	session->has_query_id = fields[SESSION_COLUMN_QUERY_ID].length >= 0;
+	session->wait_event_type = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT_TYPE], NULL);
+	session->wait_event = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT], NULL);
+	return rows_take_int32(fields[SESSION_COLUMN_PID], "pid", &session->id.pid, err) &&
+	       rows_take_optional_int64(fields[SESSION_COLUMN_STATE_CHANGE], "state_change", &session->state_change,
+					err) &&
+	       rows_take_optional_int64(fields[SESSION_COLUMN_XACT_START], "xact_start", &session->xact_start, err) &&
+	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XID], "backend_xid", &session->backend_xid, err) &&
+	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XMIN], "backend_xmin", &session->backend_xmin,
+				      err) &&
+	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_ID], "query_id", &session->query_id, err);
+}
+
 bool rows_parse_session(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMN_COUNT],
 			struct session *session, struct err *err)
 {
 	*session = (struct session){
 		.id.backend_start = WHEN_NONE,
 		.listed = true,
-		.xact_start = WHEN_NONE,
 		.query_start = WHEN_NONE,
-		.state_change = WHEN_NONE,
 		.may = MAY_NOT_UNKNOWN,
 	};
-	if (!parse_session_numbers(fields, session, err) || !parse_session_times(fields, session, err) ||
-	    !parse_client(reader, fields, session, err))
+	if (!rows_parse_moving(reader, fields, session, err) || !parse_session_numbers(fields, session, err) ||
+	    !parse_session_times(fields, session, err) || !parse_client(reader, fields, session, err))
 		return false;
 	parse_session_texts(reader, fields, session);
 	if (session->backend_type)
@@ -198,6 +204,27 @@ bool rows_parse_session(const struct row_reader *reader, const struct row_field 
 	else
 		session->is_client = session->datid != 0 && session->usesysid != 0;
 	return true;
+}
+
+bool rows_split_record(struct row_field record, struct row_field *fields, int count, struct err *err)
+{
+	enum { WORD = 4 };
+	const char *next = record.data;
+	int left = record.length - WORD;
+	if (left < 0 || (int)read_big_endian(next, WORD) != count)
+		return err_set(err, "the server's answer has a record that has not %d fields", count);
+	next += WORD;
+	for (int i = 0; i < count; i++) {
+		/* the type, then the length, -1 for NULL */
+		int length = left < 2 * WORD ? INT_MAX : (int)(int32_t)read_big_endian(next + WORD, WORD);
+		if (length < -1 || length > left - 2 * WORD)
+			return err_set(err, "the server's answer has a record that ends too early");
+		fields[i] = (struct row_field){ next + 2 * WORD, length };
+		int taken = 2 * WORD + (length > 0 ? length : 0);
+		next += taken;
+		left -= taken;
+	}
+	return left == 0 || err_set(err, "the server's answer has a record that is too long");
 }
 
 /* ---- locks ---- */
@@ -230,8 +257,7 @@ static void parse_tag_type(const struct row_reader *reader, struct row_field fie
 	char word[32] = "";
 	if (field.length > 0 && field.length < (int)sizeof word)
 		memcpy(word, field.data, (size_t)field.length);
-	tag->kind = locktag_kind_parse(word);
-	tag->type = locktag_known_type(word);
+	locktag_set_type(tag, word);
 	if (!tag->type)
 		tag->type = take_text(reader, field, NULL);
 	if (!tag->type)
@@ -321,33 +347,73 @@ bool rows_parse_progress(const struct row_field fields[static PROGRESS_COLUMN_CO
 
 /*
  * array_send() in arrayfuncs.c: dimensions, flags, element type, then for each dimension its size and lower bound,
- * then for each element its length and bytes.
+ * then for each element its length and bytes. Takes one from the beginning of the field, whose rest stays.
  */
-static bool take_pid_array(struct arena *arena, struct row_field field, struct queue_answer *answer, struct err *err)
+static bool take_pids(struct arena *arena, struct row_field *field, int32_t **pids, uint32_t *count, struct err *err)
 {
 	enum { EMPTY = 12, HEADER = 20, ELEMENT = 8 };
-	if (field.length == EMPTY && read_big_endian(field.data, 4) == 0)
-		return true;
-	if (field.length < HEADER || read_big_endian(field.data, 4) != 1)
+	const char *data = field->data;
+	int taken = EMPTY;
+	*count = 0;
+	if (field->length < EMPTY || (read_big_endian(data, 4) != 0 && field->length < HEADER) ||
+	    read_big_endian(data, 4) > 1)
 		return err_set(err, "the server's answer has a list of pids that is not one");
-	uint64_t count = read_big_endian(field.data + EMPTY, 4);
-	if (count * ELEMENT != (uint64_t)(field.length - HEADER))
-		return err_set(err, "the server's answer has a list of pids of a wrong length");
-	int32_t *pids = arena_array(arena, count, sizeof *pids);
-	for (uint64_t i = 0; i < count; i++) {
-		const char *element = field.data + HEADER + i * ELEMENT;
+	if (read_big_endian(data, 4) == 1) {
+		uint64_t size = read_big_endian(data + EMPTY, 4);
+		if (size * ELEMENT > (uint64_t)(field->length - HEADER))
+			return err_set(err, "the server's answer has a list of pids of a wrong length");
+		*count = (uint32_t)size;
+		taken = HEADER + (int)size * ELEMENT;
+	}
+	*pids = arena_array(arena, *count, sizeof **pids);
+	for (uint32_t i = 0; i < *count; i++) {
+		const char *element = data + HEADER + (size_t)i * ELEMENT;
 		if (read_big_endian(element, 4) != 4)
 			return err_set(err, "the server's answer has a list of pids with an element that is none");
-		pids[i] = (int32_t)read_big_endian(element + 4, 4);
+		(*pids)[i] = (int32_t)read_big_endian(element + 4, 4);
 	}
-	answer->blockers = pids;
-	answer->blocker_count = pids_sort_distinct(pids, (uint32_t)count);
+	field->data += taken;
+	field->length -= taken;
 	return true;
+}
+
+static bool take_blockers(struct arena *arena, struct row_field *field, struct queue_answer *answer, struct err *err)
+{
+	int32_t *pids;
+	uint32_t count;
+	if (!take_pids(arena, field, &pids, &count, err))
+		return false;
+	answer->blockers = pids;
+	answer->blocker_count = pids_sort_distinct(pids, count);
+	return true;
+}
+
+static bool check_end(struct row_field rest, struct err *err)
+{
+	return rest.length == 0 || err_set(err, "the server's answer has a list of pids of a wrong length");
 }
 
 bool rows_parse_answer(struct arena *arena, const struct row_field fields[static 2], struct queue_answer *answer,
 		       struct err *err)
 {
+	struct row_field list = fields[1];
 	*answer = (struct queue_answer){ 0 };
-	return rows_take_int32(fields[0], "pid", &answer->pid, err) && take_pid_array(arena, fields[1], answer, err);
+	return rows_take_int32(fields[0], "pid", &answer->pid, err) && take_blockers(arena, &list, answer, err) &&
+	       check_end(list, err);
+}
+
+bool rows_parse_answers(struct arena *arena, const struct row_field fields[static 2], struct queue_answer **answers,
+			uint32_t *count, struct err *err)
+{
+	struct row_field asked = fields[0], lists = fields[1];
+	int32_t *pids;
+	if (!take_pids(arena, &asked, &pids, count, err) || !check_end(asked, err))
+		return false;
+	*answers = arena_array(arena, *count, sizeof **answers);
+	for (uint32_t i = 0; i < *count; i++) {
+		(*answers)[i] = (struct queue_answer){ .pid = pids[i] };
+		if (!take_blockers(arena, &lists, &(*answers)[i], err))
+			return false;
+	}
+	return check_end(lists, err);
 }

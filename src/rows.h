@@ -25,10 +25,21 @@ struct row_reader {
 	const void *databases;
 };
 
-/* The columns, in the order in which the queries name them (server_query.c). */
+/*
+ * The columns, in the order in which the queries name them (server_query.c). Of a session that has reported nothing
+ * since, by its state_change, only the first may have changed: those that move.
+ */
 enum session_column {
 	SESSION_COLUMN_PID,
-	SESSION_COLUMN_LEADER_PID,
+	SESSION_COLUMN_STATE_CHANGE,
+	SESSION_COLUMN_XACT_START,
+	SESSION_COLUMN_WAIT_EVENT_TYPE,
+	SESSION_COLUMN_WAIT_EVENT,
+	SESSION_COLUMN_BACKEND_XID,
+	SESSION_COLUMN_BACKEND_XMIN,
+	SESSION_COLUMN_QUERY_ID,
+	SESSION_COLUMNS_MOVING, /* so many */
+	SESSION_COLUMN_LEADER_PID = SESSION_COLUMNS_MOVING,
 	SESSION_COLUMN_BACKEND_TYPE,
 	SESSION_COLUMN_DATID,
 	SESSION_COLUMN_USESYSID,
@@ -36,15 +47,8 @@ enum session_column {
 	SESSION_COLUMN_CLIENT_ADDR,
 	SESSION_COLUMN_CLIENT_PORT,
 	SESSION_COLUMN_BACKEND_START,
-	SESSION_COLUMN_XACT_START,
 	SESSION_COLUMN_QUERY_START,
-	SESSION_COLUMN_STATE_CHANGE,
 	SESSION_COLUMN_STATE,
-	SESSION_COLUMN_WAIT_EVENT_TYPE,
-	SESSION_COLUMN_WAIT_EVENT,
-	SESSION_COLUMN_BACKEND_XID,
-	SESSION_COLUMN_BACKEND_XMIN,
-	SESSION_COLUMN_QUERY_ID,
 	SESSION_COLUMN_QUERY,
 	SESSION_COLUMN_COUNT
 };
@@ -90,6 +94,13 @@ enum progress_column {
 bool rows_parse_session(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMN_COUNT],
 			struct session *session, struct err *err) MUST_CHECK;
 
+/* The columns that move, of a session of which all else is known and stays as it is. */
+bool rows_parse_moving(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMNS_MOVING],
+		       struct session *session, struct err *err) MUST_CHECK;
+
+/* The fields of a composite value (record_send() in rowtypes.c), which must have just so many; they point into it. */
+bool rows_split_record(struct row_field record, struct row_field *fields, int count, struct err *err) MUST_CHECK;
+
 /* One row of pg_lock_status(). */
 bool rows_parse_lock(const struct row_reader *reader, const struct row_field fields[static LOCK_COLUMN_COUNT],
 		     struct lock *lock, struct err *err) MUST_CHECK;
@@ -102,9 +113,16 @@ bool rows_parse_prepared(const struct row_reader *reader, const struct row_field
 bool rows_parse_progress(const struct row_field fields[static PROGRESS_COLUMN_COUNT], struct progress *progress,
 			 struct err *err) MUST_CHECK;
 
-/* A pid and what pg_blocking_pids() says of it, an int4[]: sorted, each pid once. */
+/* A pid and what a function like pg_blocking_pids() says of it, an int4[]: sorted, each pid once. */
 bool rows_parse_answer(struct arena *arena, const struct row_field fields[static 2], struct queue_answer *answer,
 		       struct err *err) MUST_CHECK;
+
+/*
+ * Many answers in one row: an int4[] of the pids, and what array_send() makes of each one's own int4[], one after the
+ * other. The answers are in the order of the pids, in the arena.
+ */
+bool rows_parse_answers(struct arena *arena, const struct row_field fields[static 2], struct queue_answer **answers,
+			uint32_t *count, struct err *err) MUST_CHECK;
 
 /* Single values; false with `err` when the field has another length or is NULL. `what` names it in the error. */
 bool rows_take_int16(struct row_field field, const char *what, int16_t *value, struct err *err) MUST_CHECK;

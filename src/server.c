@@ -182,7 +182,7 @@ void server_begin_epoch(struct server *server)
 	server->waiting = -1;
 	questions_release(&server->questions);
 	watch_release(&server->watch);
-	texts_release(&server->texts);
+	sessions_release(&server->sessions);
 	groups_release(&server->groups);
 	names_release(&server->names);
 }
@@ -283,7 +283,7 @@ static void server_free(struct server *owned)
 {
 	questions_release(&owned->questions);
 	watch_release(&owned->watch);
-	texts_release(&owned->texts);
+	sessions_release(&owned->sessions);
 	groups_release(&owned->groups);
 	names_release(&owned->names);
 	decoder_free(owned->decoder);

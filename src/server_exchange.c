@@ -69,12 +69,11 @@ void exchange_begin(struct server *server)
 	exchange->started_at = exchange->last_byte_at = when_monotonic();
 }
 
-/* Row by row; must be said before the first result of each statement is looked at. */
+/* Must be said before the first result of the statement is looked at. */
 static void want_single_rows(struct server *server)
 {
 	const struct exchange *exchange = &server->exchange;
-	if (exchange->current < exchange->count && !exchange->awaits_sync &&
-	    !exchange->items[exchange->current].prepares)
+	if (exchange->current < exchange->count && !exchange->awaits_sync && exchange->items[exchange->current].streams)
 		PQsetSingleRowMode(server->conn);
 }
 
@@ -92,8 +91,6 @@ void exchange_add_text(struct server *server, const char *name, const char *sql)
 {
 	bool sent = PQsendQueryParams(server->conn, sql, 0, NULL, NULL, NULL, NULL, 1);
 	add_item(server, name, sent);
-	if (server->exchange.count == 1)
-		want_single_rows(server);
 }
 
 static void add_prepare(struct server *server, const struct query *query)
@@ -125,8 +122,6 @@ void exchange_add_query(struct server *server, enum query_id id, const struct qu
 	item->columns = query->columns;
 	item->handle = handle;
 	item->context = context;
-	if (server->exchange.count == 1)
-		want_single_rows(server);
 }
 
 void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
@@ -143,7 +138,14 @@ void exchange_add_commented(struct server *server, enum query_id id, const char 
 	item->columns = query->columns;
 	item->handle = handle;
 	item->context = context;
-	if (server->exchange.count == 1)
+}
+
+void exchange_stream(struct server *server)
+{
+	struct exchange *exchange = &server->exchange;
+	ensure(exchange->count > 0);
+	exchange->items[exchange->count - 1].streams = true;
+	if (exchange->count == 1)
 		want_single_rows(server);
 }
 
@@ -157,24 +159,30 @@ void exchange_sync(struct server *server)
 
 /* ---- receiving ---- */
 
-static void handle_row(struct exchange_item *item, const PGresult *result)
+static void handle_row(struct exchange_item *item, const PGresult *result, int row)
 {
 	struct row_field fields[EXCHANGE_COLUMNS];
-	item->rows++;
-	if (!item->handle || item->failed)
+	for (int i = 0; i < item->columns; i++) {
+		int length = PQgetlength(result, row, i);
+		fields[i].data = PQgetvalue(result, row, i);
+		fields[i].length = length == 0 && PQgetisnull(result, row, i) ? -1 : length;
+	}
+	item->failed = !item->handle(item->context, fields, &item->err);
+}
+
+/* All rows of a statement, or those that have come, or none any more. */
+static void handle_rows(struct exchange_item *item, const PGresult *result)
+{
+	int rows = PQntuples(result);
+	if (rows == 0 || !item->handle || item->failed)
 		return;
 	if (PQnfields(result) != item->columns) {
 		item->failed = true;
 		err_set(&item->err, "%s answered with %d columns, not %d", item->name, PQnfields(result),
 			item->columns);
-		return;
 	}
-	for (int i = 0; i < item->columns; i++) {
-		int length = PQgetlength(result, 0, i);
-		fields[i].data = PQgetvalue(result, 0, i);
-		fields[i].length = length == 0 && PQgetisnull(result, 0, i) ? -1 : length;
-	}
-	item->failed = !item->handle(item->context, fields, &item->err);
+	for (int row = 0; row < rows && !item->failed; row++)
+		handle_row(item, result, row);
 }
 
 /*
@@ -248,9 +256,9 @@ static void handle_result(struct server *server, const PGresult *result)
 	struct exchange_item *item = &exchange->items[exchange->current];
 	switch (PQresultStatus(result)) {
 	case PGRES_SINGLE_TUPLE:
-		handle_row(item, result);
-		break;
 	case PGRES_TUPLES_OK:
+		handle_rows(item, result);
+		break;
 	case PGRES_COMMAND_OK:
 		break;
 	case PGRES_PIPELINE_SYNC:

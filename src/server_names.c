@@ -382,6 +382,16 @@ static void settle_cache(struct name_cache *cache, struct name_cache *incoming, 
 		name_cache_merge(cache, incoming);
 }
 
+static bool same_encodings(const struct name_cache *known, const struct name_cache *incoming)
+{
+	for (size_t i = 0; i < incoming->count; i++) {
+		const struct name_entry *entry = name_cache_find(known, 0, incoming->entries[i].oid);
+		if (!entry || !entry->extra || strcmp(entry->extra, incoming->entries[i].extra) != 0)
+			return false;
+	}
+	return known->count == incoming->count;
+}
+
 void names_receive(struct server *server)
 {
 	struct names *names = &server->names;
@@ -390,8 +400,9 @@ void names_receive(struct server *server)
 		failed[server->exchange.items[i].query] |= server->exchange.items[i].failed;
 	/* The list is whole: what is not in it has been dropped. With it came the encodings in which texts are read. */
 	if (names->incoming_databases.count > 0 && !failed[QUERY_DATABASES]) {
+		if (!same_encodings(&names->databases, &names->incoming_databases))
+			sessions_release(&server->sessions);
 		name_cache_release(&names->databases);
-		texts_release(&server->texts);
 	}
 	settle_cache(&names->databases, &names->incoming_databases, failed[QUERY_DATABASES]);
 	settle_cache(&names->roles, &names->incoming_roles, failed[QUERY_ROLES]);

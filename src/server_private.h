@@ -118,12 +118,12 @@ struct exchange_item {
 	enum query_id query;
 	bool prepares; /* it is the PREPARE of `query` */
 	bool syncs; /* it ends its group: an error skips the rest of a group, and no more */
+	bool streams; /* its rows come one by one: there may be too many to be held at once */
 	int columns;
 	row_handler handle;
 	void *context;
 	bool failed;
 	struct err err; /* or, as long as it has not failed, the last warning */
-	uint32_t rows;
 };
 
 enum { EXCHANGE_MAX = 96, EXCHANGE_COLUMNS = 24, EXCHANGE_BUFFER = 256 };
@@ -298,19 +298,15 @@ struct server_groups {
 	uint32_t worker_count;
 };
 
-/* What a session ran when it was last read; strings and the array are in their arena. */
-struct kept_text {
-	struct identity id;
-	int64_t state_change, query_start;
-	const char *text; /* NULL: none */
-};
-
-struct server_texts {
+/* Who was there at the last reading, as the server said: server_sessions.c. Strings and the array are in its arena. */
+struct server_sessions {
 	struct arena arena;
-	struct kept_text *entries; /* by pid */
+	struct session *entries; /* by pid, of those that tell when they last reported */
 	uint32_t count;
-	int64_t since; /* the server's clock before they were read: what changed then or later is sent again. WHEN_NONE:
-			  all is */
+	int64_t since; /* the server's clock before they were read: who reports then or later is sent whole. WHEN_NONE:
+			  all are */
+	bool most_change; /* of them, from one reading to the next */
+	unsigned readings; /* since all were sent whole */
 };
 
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */
@@ -356,14 +352,14 @@ struct server {
 	struct server_watch watch;
 	struct server_groups groups;
 	struct server_pace pace;
-	struct server_texts texts;
+	struct server_sessions sessions;
 	struct server_safe safe;
 	struct lookup *lookup; /* under way; NULL: none */
 	uint64_t epoch, serial;
 	bool progress_wanted; /* by what the last frame shows, a maintenance command may be under way */
 	bool many_locks_wanted; /* by the last scan: most of the locks held are, or there are few */
 	int64_t scan_time; /* the server's, of the last scan, without its questions */
-	uint32_t last_sessions, last_locks; /* in the last frame */
+	uint32_t last_sessions, last_locks; /* in the last frame; 0: there was none */
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */
@@ -424,6 +420,7 @@ void exchange_add_query(struct server *server, enum query_id id, const struct qu
 /* Not prepared, with a comment (without its delimiters) before it, for the server's log. */
 void exchange_add_commented(struct server *server, enum query_id id, const char *comment,
 			    const struct query_params *params, row_handler handle, void *context);
+void exchange_stream(struct server *server); /* the statement that was added last */
 void exchange_sync(struct server *server); /* ends a group */
 void exchange_note_warning(struct server *server); /* server->notice has just come */
 /* Cancels what runs on, if that is quickly done. */
@@ -471,12 +468,15 @@ void groups_recall(const struct server_groups *groups, struct snapshot *snapshot
 void groups_remember(struct server_groups *groups, const struct snapshot *snapshot);
 void groups_release(struct server_groups *groups);
 
-/* server_texts.c */
-/* Gives the session the text that it had, copied; false: what was kept is not of that very session and time. */
-bool texts_recall(const struct server_texts *texts, struct arena *arena, struct session *session);
-/* `since`: the server's clock before the snapshot was read. */
-void texts_keep(struct server_texts *texts, const struct snapshot *snapshot, int64_t since);
-void texts_release(struct server_texts *texts);
+/* server_sessions.c */
+/* Whether it is worth asking for the changes alone. */
+bool sessions_suffice(const struct server_sessions *kept);
+/* The session that had this pid and last reported just then, copied, but for the columns that move; false: none. */
+bool sessions_recall(const struct server_sessions *kept, int32_t pid, int64_t state_change, struct arena *arena,
+		     struct session *session);
+/* Of a snapshot that is finished, but has no names yet. `since`: the server's clock before it was read. */
+void sessions_keep(struct server_sessions *kept, const struct snapshot *snapshot, int64_t since);
+void sessions_release(struct server_sessions *kept);
 
 /* server_safe.c */
 void safe_choose(struct server *server, const struct snapshot *snapshot);

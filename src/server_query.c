@@ -56,13 +56,22 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" ('{LockManager,lock_manager,ProcArray,ProcArrayLock}'::pg_catalog.text[]))"                                  \
 	" then pg_catalog.cardinality(pg_catalog.pg_blocking_pids(pid)) operator(pg_catalog.>) 0 end"
 
-/* Not that of a session which has reported nothing since $2 (server_texts.c). */
-#define QUERY_IF_NEW "case when state_change operator(pg_catalog.<) $2 then null else query end"
+/* By enum session_column. */
+#define MOVING_COLUMNS(query_id)                                                                                       \
+	"pid, state_change, xact_start, wait_event_type, wait_event, backend_xid, backend_xmin, " query_id
+#define OTHER_COLUMNS(leader_pid)                                                                                      \
+	leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port, backend_start,"       \
+		   " query_start, state, query"
+#define ACTIVITY(leader_pid, query_id)                                                                                 \
+	"select " MOVING_COLUMNS(query_id) ", " OTHER_COLUMNS(                                                         \
+		leader_pid) ", " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
 
-#define ACTIVITY_COLUMNS(leader_pid, query_id)                                                                         \
-	"select pid, " leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port,"       \
-	" backend_start, xact_start, query_start, state_change, state, wait_event_type, wait_event, backend_xid,"      \
-	" backend_xmin, " query_id ", " QUERY_IF_NEW ", " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
+/* The other columns, as one value, only of whoever has reported something since $2 (server_sessions.c). */
+#define CHANGES(leader_pid, query_id)                                                                                  \
+	"select " MOVING_COLUMNS(query_id) ", case when state_change operator(pg_catalog.<) $2 then null else"         \
+					   " row(" OTHER_COLUMNS(                                                      \
+						   leader_pid) ") end, " IS_BLOCKED                                    \
+							       " from pg_catalog.pg_stat_get_activity(null)"
 
 /* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
 #define PROGRESS(kind, command, last_params)                                                                           \
@@ -132,6 +141,7 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" order by t.rolname <> 'pg_signal_backend', r.rolname, t.rolname, g.rolname"
 
 static const struct query queries[] = {
+	/* One row: as many would cost more than the answers. */
 	{ QUERY_QUESTIONS,
 	  0,
 	  0,
@@ -139,7 +149,8 @@ static const struct query queries[] = {
 	  4,
 	  1,
 	  { INT4_ARRAY_OID },
-	  "select p, pg_catalog.pg_blocking_pids(p), pg_catalog.statement_timestamp(), pg_catalog.clock_timestamp()"
+	  "select pg_catalog.array_agg(p), pg_catalog.string_agg(pg_catalog.array_send(pg_catalog.pg_blocking_pids(p)),"
+	  " ''::pg_catalog.bytea), pg_catalog.statement_timestamp(), pg_catalog.clock_timestamp()"
 	  " from pg_catalog.unnest($1) p" },
 	{ QUERY_SAFE_SNAPSHOTS,
 	  0,
@@ -168,25 +179,42 @@ static const struct query queries[] = {
 	  V13,
 	  "pg_stat_get_activity",
 	  20,
+	  1,
+	  { BOOL_OID },
+	  ACTIVITY("null::pg_catalog.int4", "null::pg_catalog.int8") },
+	{ QUERY_CHANGES,
+	  0,
+	  V13,
+	  "pg_stat_get_activity (changes)",
+	  10,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
-	  ACTIVITY_COLUMNS("null::pg_catalog.int4", "null::pg_catalog.int8") },
+	  CHANGES("null::pg_catalog.int4", "null::pg_catalog.int8") },
 	{ QUERY_ACTIVITY,
 	  V13,
 	  V14,
 	  "pg_stat_get_activity",
 	  20,
+	  1,
+	  { BOOL_OID },
+	  ACTIVITY("leader_pid", "null::pg_catalog.int8") },
+	{ QUERY_CHANGES,
+	  V13,
+	  V14,
+	  "pg_stat_get_activity (changes)",
+	  10,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
-	  ACTIVITY_COLUMNS("leader_pid", "null::pg_catalog.int8") },
-	{ QUERY_ACTIVITY,
+	  CHANGES("leader_pid", "null::pg_catalog.int8") },
+	{ QUERY_ACTIVITY, V14, 0, "pg_stat_get_activity", 20, 1, { BOOL_OID }, ACTIVITY("leader_pid", "query_id") },
+	{ QUERY_CHANGES,
 	  V14,
 	  0,
-	  "pg_stat_get_activity",
-	  20,
+	  "pg_stat_get_activity (changes)",
+	  10,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
-	  ACTIVITY_COLUMNS("leader_pid", "query_id") },
+	  CHANGES("leader_pid", "query_id") },
 	{ QUERY_PREPARED,
 	  0,
 	  0,

@@ -4,23 +4,19 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000 };
+enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000, LOCKS_HELD_AT_ONCE = 20000 };
 
 /* ---- rows ---- */
 
-static bool handle_question(void *context, const struct row_field *fields, struct err *err)
+static bool handle_questions(void *context, const struct row_field *fields, struct err *err)
 {
 	struct reading *reading = context;
-	struct arena *arena = reading->reader.arena;
-	struct queue_answer answer;
-	if (!rows_parse_answer(arena, fields, &answer, err) ||
+	if (!rows_parse_answers(reading->reader.arena, fields, &reading->answers, &reading->answer_count, err) ||
 	    !rows_take_int64(fields[2], "statement_timestamp", &reading->questions_from, err) ||
 	    !rows_take_int64(fields[3], "clock_timestamp", &reading->questions_until, err))
 		return false;
-	answer.after = reading->questions_from;
-	reading->answers = arena_grow(arena, reading->answers, &reading->answer_capacity, reading->answer_count + 1,
-				      sizeof answer);
-	reading->answers[reading->answer_count++] = answer;
+	for (uint32_t i = 0; i < reading->answer_count; i++)
+		reading->answers[i].after = reading->questions_from;
 	return true;
 }
 
@@ -61,21 +57,56 @@ static bool take_blocked(struct reading *reading, int32_t pid, struct row_field 
 	return true;
 }
 
+static bool add_session(struct reading *reading, struct session *session, struct row_field blocked, struct err *err)
+{
+	if (!take_blocked(reading, session->id.pid, blocked, err))
+		return false;
+	/* Since 12 walsenders have slots of their own. */
+	if (reading->server->version < WALSENDERS_APART_SINCE && session->backend_type)
+		session->is_client |= strcmp(session->backend_type, "walsender") == 0;
+	snapshot_add_session(reading->frame->snapshot, session);
+	reading->frame->snapshot->cost.activity_rows++;
+	return true;
+}
+
 static bool handle_session(void *context, const struct row_field *fields, struct err *err)
 {
 	struct reading *reading = context;
 	struct session session;
-	if (!rows_parse_session(&reading->reader, fields, &session, err) ||
-	    !take_blocked(reading, session.id.pid, fields[SESSION_COLUMN_COUNT], err))
+	return rows_parse_session(&reading->reader, fields, &session, err) &&
+	       add_session(reading, &session, fields[SESSION_COLUMN_COUNT], err);
+}
+
+/* Of QUERY_CHANGES: the columns that move, the others in one, and what is after a session's own. */
+enum { CHANGES_OTHERS = SESSION_COLUMNS_MOVING, CHANGES_BLOCKED };
+
+static bool handle_whole(struct reading *reading, const struct row_field *fields, struct err *err)
+{
+	struct row_field all[SESSION_COLUMN_COUNT + 1];
+	memcpy(all, fields, SESSION_COLUMNS_MOVING * sizeof *all);
+	all[SESSION_COLUMN_COUNT] = fields[CHANGES_BLOCKED];
+	return rows_split_record(fields[CHANGES_OTHERS], all + SESSION_COLUMNS_MOVING,
+				 SESSION_COLUMN_COUNT - SESSION_COLUMNS_MOVING, err) &&
+	       handle_session(reading, all, err);
+}
+
+static bool handle_change(void *context, const struct row_field *fields, struct err *err)
+{
+	struct reading *reading = context;
+	struct session session;
+	int32_t pid;
+	int64_t state_change;
+	if (fields[CHANGES_OTHERS].length >= 0)
+		return handle_whole(reading, fields, err);
+	if (!rows_take_int32(fields[SESSION_COLUMN_PID], "pid", &pid, err) ||
+	    !rows_take_int64(fields[SESSION_COLUMN_STATE_CHANGE], "state_change", &state_change, err))
 		return false;
-	if (fields[SESSION_COLUMN_QUERY].length < 0 && reading->server->texts.since != WHEN_NONE)
-		reading->texts_unknown |= !texts_recall(&reading->server->texts, reading->reader.arena, &session);
-	/* Since 12 walsenders have slots of their own. */
-	if (reading->server->version < WALSENDERS_APART_SINCE && session.backend_type)
-		session.is_client |= strcmp(session.backend_type, "walsender") == 0;
-	snapshot_add_session(reading->frame->snapshot, &session);
-	reading->frame->snapshot->cost.activity_rows++;
-	return true;
+	if (!sessions_recall(&reading->server->sessions, pid, state_change, reading->reader.arena, &session)) {
+		reading->session_unknown = true;
+		return true;
+	}
+	return rows_parse_moving(&reading->reader, fields, &session, err) &&
+	       add_session(reading, &session, fields[CHANGES_BLOCKED], err);
 }
 
 static bool handle_prepared(void *context, const struct row_field *fields, struct err *err)
@@ -133,7 +164,7 @@ static void add_questions(struct server *server, struct reading *reading)
 	if (server->questions.count == 0)
 		return;
 	query_add_int32_array(&params, server->questions.pids, server->questions.count, reading->reader.arena);
-	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_question, reading);
+	exchange_add_query(server, QUERY_QUESTIONS, &params, handle_questions, reading);
 }
 
 /* The clock after them tells what they cost. Of whose session all is hidden only its locks tell what it is. */
@@ -149,7 +180,22 @@ static void add_locks(struct server *server, struct reading *reading)
 		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
 	else
 		exchange_add_query(server, many ? QUERY_MANY_LOCKS : QUERY_LOCKS, &params, handle_lock, reading);
+	if (server->last_sessions == 0 || server->last_locks > LOCKS_HELD_AT_ONCE)
+		exchange_stream(server);
 	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
+}
+
+/* Whole, or what has changed since the last reading. */
+static void add_activity(struct server *server, struct reading *reading)
+{
+	struct query_params params = { .count = 0 };
+	query_add_bool(&params, reading->kind == READING_WATCH);
+	if (!sessions_suffice(&server->sessions)) {
+		exchange_add_query(server, QUERY_ACTIVITY, &params, handle_session, reading);
+		return;
+	}
+	query_add_int64(&params, server->sessions.since);
+	exchange_add_query(server, QUERY_CHANGES, &params, handle_change, reading);
 }
 
 /* The questions first: their answers then lie between the scan before and this one. */
@@ -157,16 +203,14 @@ static void ask(struct server *server, struct reading *reading)
 {
 	uint32_t databases[DATABASES_COUNTED];
 	uint32_t count = names_database_oids(&server->names, databases, DATABASES_COUNTED - 1);
-	struct query_params activity = { .count = 0 }, tail = { .count = 0 };
+	struct query_params tail = { .count = 0 };
 	databases[count++] = 0; /* shared objects' */
 	exchange_begin(server);
 	add_questions(server, reading);
 	safe_ask(server, reading->reader.arena, handle_safe, reading);
 	if (reading->kind == READING_SCAN)
 		add_locks(server, reading);
-	query_add_bool(&activity, reading->kind == READING_WATCH);
-	query_add_int64(&activity, server->texts.since);
-	exchange_add_query(server, QUERY_ACTIVITY, &activity, handle_session, reading);
+	add_activity(server, reading);
 	if (server->facts.max_prepared > 0 || server->facts.pooled)
 		exchange_add_query(server, QUERY_PREPARED, NULL, handle_prepared, reading);
 	if (reading->kind == READING_SCAN || server->progress_wanted)
@@ -289,9 +333,10 @@ static void build(struct reading *reading)
 	snapshot_finish(snapshot);
 	groups_recall(&reading->server->groups, snapshot);
 	groups_remember(&reading->server->groups, snapshot);
-	questions_accept(reading->server, snapshot, reading->answers, (uint32_t)reading->answer_count);
+	questions_accept(reading->server, snapshot, reading->answers, reading->answer_count);
 	safe_accept(reading->server, snapshot, reading->safe, reading->safe_count);
-	texts_keep(&reading->server->texts, snapshot, reading->began_at);
+	if (!reading->server->options.once)
+		sessions_keep(&reading->server->sessions, snapshot, reading->began_at);
 	frame_analyse(reading->frame);
 	reading->server->last_sessions = snapshot->session_count;
 	reading->server->last_locks = snapshot->lock_count;
@@ -313,7 +358,7 @@ static void note_failure(struct server *server)
 	server_publish_status(server);
 }
 
-/* READING_AGAIN: a text is needed that was not sent, as the server's clock went back, or by the oddest chance. */
+/* READING_AGAIN: who was not sent whole is not known, as the server's clock went back, or by the oddest chance. */
 static enum reading_end try_reading(struct server *server, enum reading_kind kind, struct reading *reading)
 {
 	int64_t cpu = reading_cpu_time();
@@ -326,7 +371,7 @@ static enum reading_end try_reading(struct server *server, enum reading_kind kin
 	if (end == EXCHANGE_PENDING)
 		err_set(&server->loss, "the server does not answer %s in time",
 			server->exchange.items[server->exchange.current].name);
-	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange) && !reading->texts_unknown) {
+	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange) && !reading->session_unknown) {
 		build(reading);
 		reading->frame->snapshot->cost.client = reading_cpu_time() - cpu;
 		return READING_DONE;
@@ -345,6 +390,6 @@ enum reading_end reading_take(struct server *server, enum reading_kind kind, str
 	enum reading_end end = try_reading(server, kind, reading);
 	if (end != READING_AGAIN)
 		return end;
-	texts_release(&server->texts);
+	sessions_release(&server->sessions);
 	return try_reading(server, kind, reading);
 }

@@ -27,9 +27,9 @@ struct reading {
 	struct frame *frame;
 	struct row_reader reader;
 	struct queue_answer *answers;
-	size_t answer_count, answer_capacity;
+	uint32_t answer_count;
 	int64_t questions_from, questions_until, began_at, locks_until, read_at, ended_at; /* the server's clock */
-	bool texts_unknown; /* one that was not sent is not that which was kept */
+	bool session_unknown; /* one that was not sent whole is none of those that were kept */
 	bool waits_unseen; /* a watch: somebody awaits a lock of whom that was not known */
 	struct queue_answer safe[SAFE_MOST]; /* of pg_safe_snapshot_blocking_pids() */
 	uint32_t safe_count;

@@ -60,7 +60,7 @@ static void adopt_facts(struct server *server, struct server_facts *facts)
 	server->facts.own_pid = 0;
 	questions_release(&server->questions);
 	watch_release(&server->watch);
-	texts_release(&server->texts);
+	sessions_release(&server->sessions);
 	if (another)
 		server_begin_epoch(server);
 }
@@ -149,13 +149,14 @@ static void add_refresh(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
 	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, activity = { .count = 0 };
-	struct query_params tail = { .count = 0 };
+	struct query_params changes = { .count = 0 }, tail = { .count = 0 };
 	const int32_t nobody = 0;
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
 	query_add_int32_array(&locks, &nobody, 1, &arena);
 	query_add_bool(&activity, true);
-	query_add_int64(&activity, WHEN_NONE);
+	query_add_bool(&changes, true);
+	query_add_int64(&changes, WHEN_NONE);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
 	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
@@ -165,6 +166,7 @@ static void add_refresh(struct server *server)
 		add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
 	add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
 	add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
+	add_query(server, QUERY_CHANGES, &changes, NULL, NULL);
 	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
 	add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
 	add_query(server, QUERY_TAIL, &tail, NULL, NULL);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { V14 = 140000, WAITS_MOST = 20000, EDGES_MOST = 100000 };
+enum { V14 = 140000, WAITS_MOST = 20000, EDGES_MOST = 300000 };
 
 /*
  * A scan takes the locks of the table once, each question once more: where the costs are near, a scan it is. A watch
@@ -87,8 +87,8 @@ static const char *keep_string(struct arena *arena, const char *string)
 static struct lock copy_lock(struct arena *arena, const struct lock *lock)
 {
 	struct lock copy = *lock;
-	const char *known = locktag_known_type(lock->tag.type);
-	copy.tag.type = known ? known : arena_string(arena, lock->tag.type);
+	if (lock->tag.kind == LOCKTAG_OTHER)
+		copy.tag.type = arena_string(arena, lock->tag.type);
 	copy.tag.virtualxid = keep_string(arena, lock->tag.virtualxid);
 	copy.virtualtransaction = keep_string(arena, lock->virtualtransaction);
 	return copy;

@@ -327,8 +327,9 @@ static bool read_column(struct locktag *tag, const char *word)
 
 static bool read_tag(struct reading *reading, struct locktag *tag, int first)
 {
-	tag->type = reading->words[first];
-	tag->kind = locktag_kind_parse(tag->type);
+	locktag_set_type(tag, reading->words[first]);
+	if (!tag->type)
+		tag->type = reading->words[first];
 	for (int i = first + 1; i < reading->word_count; i++) {
 		const char *vxid = word_value(reading->words[i], "vxid");
 		if (vxid) {

@@ -166,12 +166,12 @@ struct locktag {
 	uint16_t tuple;
 	uint16_t objsubid;
 	uint32_t database, relation, page, transactionid, classid, objid;
-	const char *type; /* the server's word */
+	const char *type; /* the server's word; a constant unless kind is LOCKTAG_OTHER */
 	const char *virtualxid; /* NULL unless LOCKTAG_HAS_VIRTUALXID */
 };
 
-enum locktag_kind locktag_kind_parse(const char *type);
-const char *locktag_known_type(const char *type); /* the same word as a constant; NULL: not a known one */
+/* Sets kind and type, the latter to a constant; a word that is not known makes it LOCKTAG_OTHER, and type NULL. */
+void locktag_set_type(struct locktag *tag, const char *word);
 int locktag_compare(const struct locktag *a, const struct locktag *b); /* a total order, by all columns */
 uint64_t locktag_hash(const struct locktag *tag);
 

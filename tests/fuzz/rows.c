@@ -64,15 +64,35 @@ static const char *encoding_of(const void *databases, uint32_t database)
 	return names[database % 8];
 }
 
+static void check_answer(const struct queue_answer *answer)
+{
+	for (uint32_t i = 1; i < answer->blocker_count; i++)
+		if (answer->blockers[i - 1] >= answer->blockers[i])
+			abort();
+}
+
+static void parse_record(const struct row_reader *reader, struct snapshot *snapshot, struct row_field record)
+{
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	struct err err;
+	if (!rows_split_record(record, fields, SESSION_COLUMN_COUNT, &err) ||
+	    !rows_parse_session(reader, fields, &session, &err) || !rows_parse_moving(reader, fields, &session, &err))
+		return;
+	check_text(session.wait_event);
+	snapshot_add_session(snapshot, &session);
+}
+
 static void parse_row(const struct row_reader *reader, struct snapshot *snapshot, struct bytes *bytes)
 {
 	struct row_field fields[MOST_COLUMNS];
 	struct session session;
 	struct lock lock;
 	struct prepared prepared;
-	struct queue_answer answer;
+	struct queue_answer answer, *answers;
+	uint32_t count;
 	struct err err;
-	uint8_t kind = take_byte(bytes) % 4;
+	uint8_t kind = take_byte(bytes) % 6;
 	take_fields(bytes, fields, MOST_COLUMNS);
 	if (kind == 0 && rows_parse_session(reader, fields, &session, &err)) {
 		check_text(session.query_with_literals);
@@ -85,9 +105,12 @@ static void parse_row(const struct row_reader *reader, struct snapshot *snapshot
 		check_text(prepared.gid);
 		snapshot_add_prepared(snapshot, &prepared);
 	} else if (kind == 3 && rows_parse_answer(reader->arena, fields, &answer, &err)) {
-		for (uint32_t i = 1; i < answer.blocker_count; i++)
-			if (answer.blockers[i - 1] >= answer.blockers[i])
-				abort();
+		check_answer(&answer);
+	} else if (kind == 4 && rows_parse_answers(reader->arena, fields, &answers, &count, &err)) {
+		for (uint32_t i = 0; i < count; i++)
+			check_answer(&answers[i]);
+	} else if (kind == 5) {
+		parse_record(reader, snapshot, fields[0]);
 	}
 	free_fields(fields, MOST_COLUMNS);
 }

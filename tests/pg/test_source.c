@@ -218,15 +218,15 @@ static void fastpath_rows_come_of_the_selected_session(void **state)
 	listener_stop(&listener);
 }
 
-static int texts_sent(PGconn *reader, const char *since, int32_t pid)
+static int sent_whole(PGconn *reader, const char *since, int32_t pid)
 {
 	const char *values[] = { "false", since };
-	const struct query *query = query_find(QUERY_ACTIVITY, PQserverVersion(reader));
+	const struct query *query = query_find(QUERY_CHANGES, PQserverVersion(reader));
 	PGresult *result = PQexecParams(reader, query->text, 2, query->params, values, NULL, NULL, 0);
 	int sent = 0;
 	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
 	for (int i = 0; i < PQntuples(result); i++)
-		sent += atoi(PQgetvalue(result, i, 0)) == pid && !PQgetisnull(result, i, SESSION_COLUMN_QUERY);
+		sent += atoi(PQgetvalue(result, i, 0)) == pid && !PQgetisnull(result, i, SESSION_COLUMNS_MOVING);
 	PQclear(result);
 	return sent;
 }
@@ -236,8 +236,8 @@ static void expect_query(struct listener *listener, PGconn *conn, const char *qu
 	assert_string_equal(listener_session(listener, conn)->query_with_literals, query);
 }
 
-/* Sent once, and kept for as long as the session reports no other. */
-static void texts_come_when_they_are_new(void **state)
+/* Sent whole once, and kept for as long as the session reports nothing else. */
+static void sessions_come_whole_when_they_are_new(void **state)
 {
 	(void)state;
 	PGconn *session = pgserver_connect(server, "postgres"), *reader = pgserver_connect(server, "postgres");
@@ -250,8 +250,8 @@ static void texts_come_when_they_are_new(void **state)
 	pgserver_run(session, "select 'two'");
 	listener_refresh(&listener);
 	expect_query(&listener, session, "select 'two'");
-	assert_int_equal(texts_sent(reader, "-infinity", PQbackendPID(session)), 1);
-	assert_int_equal(texts_sent(reader, "infinity", PQbackendPID(session)), 0);
+	assert_int_equal(sent_whole(reader, "-infinity", PQbackendPID(session)), 1);
+	assert_int_equal(sent_whole(reader, "infinity", PQbackendPID(session)), 0);
 	PQfinish(session);
 	PQfinish(reader);
 	listener_stop(&listener);
@@ -446,7 +446,7 @@ int main(void)
 		cmocka_unit_test(asks_for_the_order_of_a_queue),
 		cmocka_unit_test(settles_before_the_first_frame_of_once),
 		cmocka_unit_test(fastpath_rows_come_of_the_selected_session),
-		cmocka_unit_test(texts_come_when_they_are_new),
+		cmocka_unit_test(sessions_come_whole_when_they_are_new),
 		cmocka_unit_test(names_relations),
 		cmocka_unit_test(names_a_toast_table_by_its_table),
 		cmocka_unit_test(connects_prepared_transactions_with_their_locks),

@@ -139,6 +139,51 @@ static void a_session_with_a_wrong_field_is_an_error(void **state)
 	assert_false(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
 }
 
+static void what_moves_is_read_over_what_is_known(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[SESSION_COLUMN_COUNT];
+	struct session session;
+	fill_session(fields);
+	fields[SESSION_COLUMN_XACT_START] = FIELD("\0\0\0\0\0\0\0\x07");
+	fields[SESSION_COLUMN_BACKEND_XID] = FIELD("\0\0\0\x07");
+	fields[SESSION_COLUMN_QUERY_ID] = FIELD("\0\0\0\0\0\0\0\x07");
+	assert_true(rows_parse_session(&fixture->reader, fields, &session, &fixture->err));
+	assert_true(session.has_query_id);
+	for (int i = SESSION_COLUMN_XACT_START; i < SESSION_COLUMNS_MOVING; i++)
+		fields[i] = NULL_FIELD;
+	fields[SESSION_COLUMN_WAIT_EVENT_TYPE] = FIELD("Lock");
+	fields[SESSION_COLUMN_BACKEND_XMIN] = FIELD("\0\0\0\x09");
+	assert_true(rows_parse_moving(&fixture->reader, fields, &session, &fixture->err));
+	assert_true(session.xact_start == WHEN_NONE && session.backend_xid == 0 && !session.has_query_id);
+	assert_string_equal(session.wait_event_type, "Lock");
+	assert_null(session.wait_event);
+	assert_int_equal(session.backend_xmin, 9);
+	assert_string_equal(session.query_with_literals, "select '\xc3\xa4'");
+	fields[SESSION_COLUMN_PID] = NULL_FIELD;
+	assert_false(rows_parse_moving(&fixture->reader, fields, &session, &fixture->err));
+}
+
+#define TYPE "\0\0\0\x17"
+
+static void splits_a_record(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[3];
+	const struct row_field record = FIELD("\0\0\0\3" TYPE "\0\0\0\4abcd" TYPE "\xff\xff\xff\xff" TYPE "\0\0\0\0");
+	assert_true(rows_split_record(record, fields, 3, &fixture->err));
+	assert_int_equal(fields[0].length, 4);
+	assert_memory_equal(fields[0].data, "abcd", 4);
+	assert_int_equal(fields[1].length, -1);
+	assert_int_equal(fields[2].length, 0);
+	for (int length = -1; length < record.length; length++)
+		assert_false(rows_split_record((struct row_field){ record.data, length }, fields, 3, &fixture->err));
+	assert_false(rows_split_record(record, fields, 2, &fixture->err));
+	assert_false(rows_split_record(FIELD("\0\0\0\1" TYPE "\0\0\0\1ab"), fields, 1, &fixture->err));
+	assert_false(rows_split_record(FIELD("\0\0\0\1" TYPE "\xff\xff\xff\xfe"), fields, 1, &fixture->err));
+	assert_false(rows_split_record(FIELD("\0\0\0\1" TYPE "\x7f\xff\xff\xff"), fields, 1, &fixture->err));
+}
+
 /* ---- locks ---- */
 
 static void fill_lock(struct row_field *fields)
@@ -300,6 +345,35 @@ static void a_broken_answer_is_an_error(void **state)
 	}
 }
 
+#define NO_PIDS "\0\0\0\0\0\0\0\0\0\0\0\x17"
+#define ELEMENT(pid) "\0\0\0\4\0\0\0" pid
+
+static void reads_many_answers_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct row_field fields[2] = {
+		FIELD(ARRAY_HEAD "\0\0\0\3\0\0\0\1" ELEMENT("\x09") ELEMENT("\x08") ELEMENT("\x07")),
+		FIELD(ARRAY_HEAD "\0\0\0\2\0\0\0\1" ELEMENT("\x05") ELEMENT("\x04") NO_PIDS ARRAY_HEAD
+		      "\0\0\0\1\0\0\0\1" ELEMENT("\x09")),
+	};
+	struct queue_answer *answers;
+	uint32_t count;
+	assert_true(rows_parse_answers(&fixture->arena, fields, &answers, &count, &fixture->err));
+	assert_int_equal(count, 3);
+	assert_int_equal(answers[0].pid, 9);
+	assert_int_equal(answers[0].blocker_count, 2);
+	assert_int_equal(answers[0].blockers[0], 4);
+	assert_int_equal(answers[1].pid, 8);
+	assert_int_equal(answers[1].blocker_count, 0);
+	assert_int_equal(answers[2].blockers[0], 9);
+	for (int length = -1; length < fields[1].length; length++) {
+		struct row_field cut[2] = { fields[0], { fields[1].data, length } };
+		assert_false(rows_parse_answers(&fixture->arena, cut, &answers, &count, &fixture->err));
+	}
+	fields[0] = FIELD(ARRAY_HEAD "\0\0\0\1\0\0\0\1" ELEMENT("\x09"));
+	assert_false(rows_parse_answers(&fixture->arena, fields, &answers, &count, &fixture->err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +381,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_the_role_may_not_see_is_hidden, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_addresses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_with_a_wrong_field_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_moves_is_read_over_what_is_known, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(splits_a_record, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_a_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unknown_words_still_make_a_lock, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lock_with_a_wrong_field_is_an_error, set_up, tear_down),
@@ -314,6 +390,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reads_progress, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_an_answer_sorted_and_each_pid_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_broken_answer_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_many_answers_at_once, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
