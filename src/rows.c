@@ -135,8 +135,7 @@ static bool parse_session_times(const struct row_field *fields, struct session *
 
 static bool parse_session_numbers(const struct row_field *fields, struct session *session, struct err *err)
 {
-	return rows_take_optional_int32(fields[SESSION_COLUMN_LEADER_PID], "leader_pid", &session->leader_pid, err) &&
-	       rows_take_optional_oid(fields[SESSION_COLUMN_DATID], "datid", &session->datid, err) &&
+	return rows_take_optional_oid(fields[SESSION_COLUMN_DATID], "datid", &session->datid, err) &&
 	       rows_take_optional_oid(fields[SESSION_COLUMN_USESYSID], "usesysid", &session->usesysid, err);
 }
 
@@ -151,19 +150,23 @@ static bool is_hidden(const struct row_field *fields)
 	       field_is(fields[SESSION_COLUMN_QUERY], "<insufficient privilege>");
 }
 
+/* Of what its database's texts are. */
+static const char *encoding_of(const struct row_reader *reader, const struct session *session)
+{
+	return reader->encoding_of ? reader->encoding_of(reader->databases, session->datid) : NULL;
+}
+
 static void parse_session_texts(const struct row_reader *reader, const struct row_field *fields,
 				struct session *session)
 {
-	const char *encoding = reader->encoding_of ? reader->encoding_of(reader->databases, session->datid) : NULL;
 	struct row_field state = fields[SESSION_COLUMN_STATE];
 	session->backend_type = take_text(reader, fields[SESSION_COLUMN_BACKEND_TYPE], NULL);
-	session->application = take_text(reader, fields[SESSION_COLUMN_APPLICATION_NAME], encoding);
 	session->state_text = take_text(reader, state, NULL);
 	if (is_hidden(fields)) {
 		session->state = SESSION_HIDDEN;
 		return;
 	}
-	session->query_with_literals = take_text(reader, fields[SESSION_COLUMN_QUERY], encoding);
+	session->query_with_literals = take_text(reader, fields[SESSION_COLUMN_QUERY], encoding_of(reader, session));
 	session->state = state.length <= 0 ? SESSION_NO_STATE : session_state_parse(state.data, (size_t)state.length);
 }
 
@@ -173,9 +176,11 @@ bool rows_parse_moving(const struct row_reader *reader, const struct row_field f
 	session->state_change = session->xact_start = WHEN_NONE;
 	session->backend_xid = session->backend_xmin = 0;
 	session->query_id = 0;
+	session->leader_pid = 0;
 	session->has_query_id = fields[SESSION_COLUMN_QUERY_ID].length >= 0;
 	session->wait_event_type = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT_TYPE], NULL);
 	session->wait_event = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT], NULL);
+	session->application = take_text(reader, fields[SESSION_COLUMN_APPLICATION_NAME], encoding_of(reader, session));
 	return rows_take_int32(fields[SESSION_COLUMN_PID], "pid", &session->id.pid, err) &&
 	       rows_take_optional_int64(fields[SESSION_COLUMN_STATE_CHANGE], "state_change", &session->state_change,
 					err) &&
@@ -183,7 +188,8 @@ bool rows_parse_moving(const struct row_reader *reader, const struct row_field f
 	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XID], "backend_xid", &session->backend_xid, err) &&
 	       rows_take_optional_oid(fields[SESSION_COLUMN_BACKEND_XMIN], "backend_xmin", &session->backend_xmin,
 				      err) &&
-	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_ID], "query_id", &session->query_id, err);
+	       rows_take_optional_int64(fields[SESSION_COLUMN_QUERY_ID], "query_id", &session->query_id, err) &&
+	       rows_take_optional_int32(fields[SESSION_COLUMN_LEADER_PID], "leader_pid", &session->leader_pid, err);
 }
 
 bool rows_parse_session(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMN_COUNT],
@@ -195,7 +201,7 @@ bool rows_parse_session(const struct row_reader *reader, const struct row_field 
 		.query_start = WHEN_NONE,
 		.may = MAY_NOT_UNKNOWN,
 	};
-	if (!rows_parse_moving(reader, fields, session, err) || !parse_session_numbers(fields, session, err) ||
+	if (!parse_session_numbers(fields, session, err) || !rows_parse_moving(reader, fields, session, err) ||
 	    !parse_session_times(fields, session, err) || !parse_client(reader, fields, session, err))
 		return false;
 	parse_session_texts(reader, fields, session);

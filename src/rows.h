@@ -38,12 +38,12 @@ enum session_column {
 	SESSION_COLUMN_BACKEND_XID,
 	SESSION_COLUMN_BACKEND_XMIN,
 	SESSION_COLUMN_QUERY_ID,
+	SESSION_COLUMN_LEADER_PID,
+	SESSION_COLUMN_APPLICATION_NAME, /* a function may set it */
 	SESSION_COLUMNS_MOVING, /* so many */
-	SESSION_COLUMN_LEADER_PID = SESSION_COLUMNS_MOVING,
-	SESSION_COLUMN_BACKEND_TYPE,
+	SESSION_COLUMN_BACKEND_TYPE = SESSION_COLUMNS_MOVING,
 	SESSION_COLUMN_DATID,
 	SESSION_COLUMN_USESYSID,
-	SESSION_COLUMN_APPLICATION_NAME,
 	SESSION_COLUMN_CLIENT_ADDR,
 	SESSION_COLUMN_CLIENT_PORT,
 	SESSION_COLUMN_BACKEND_START,
@@ -94,7 +94,7 @@ enum progress_column {
 bool rows_parse_session(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMN_COUNT],
 			struct session *session, struct err *err) MUST_CHECK;
 
-/* The columns that move, of a session of which all else is known and stays as it is. */
+/* The columns that move, of a session of which all else is known, and stays as it is. */
 bool rows_parse_moving(const struct row_reader *reader, const struct row_field fields[static SESSION_COLUMNS_MOVING],
 		       struct session *session, struct err *err) MUST_CHECK;
 

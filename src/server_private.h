@@ -306,7 +306,6 @@ struct server_sessions {
 	int64_t since; /* the server's clock before they were read: who reports then or later is sent whole. WHEN_NONE:
 			  all are */
 	bool most_change; /* of them, from one reading to the next */
-	unsigned readings; /* since all were sent whole */
 };
 
 /* Sessions seen waiting for a safe snapshot, by pid: who holds them up is asked at the next reading. */

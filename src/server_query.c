@@ -57,21 +57,20 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	" then pg_catalog.cardinality(pg_catalog.pg_blocking_pids(pid)) operator(pg_catalog.>) 0 end"
 
 /* By enum session_column. */
-#define MOVING_COLUMNS(query_id)                                                                                       \
-	"pid, state_change, xact_start, wait_event_type, wait_event, backend_xid, backend_xmin, " query_id
-#define OTHER_COLUMNS(leader_pid)                                                                                      \
-	leader_pid ", backend_type, datid, usesysid, application_name, client_addr, client_port, backend_start,"       \
-		   " query_start, state, query"
+#define MOVING_COLUMNS(leader_pid, query_id)                                                                           \
+	"pid, state_change, xact_start, wait_event_type, wait_event, backend_xid, backend_xmin, " query_id             \
+	", " leader_pid ", application_name"
+#define OTHER_COLUMNS                                                                                                  \
+	"backend_type, datid, usesysid, client_addr, client_port, backend_start, query_start, state, query"
 #define ACTIVITY(leader_pid, query_id)                                                                                 \
-	"select " MOVING_COLUMNS(query_id) ", " OTHER_COLUMNS(                                                         \
-		leader_pid) ", " IS_BLOCKED " from pg_catalog.pg_stat_get_activity(null)"
+	"select " MOVING_COLUMNS(leader_pid, query_id) ", " OTHER_COLUMNS ", " IS_BLOCKED                              \
+						       " from pg_catalog.pg_stat_get_activity(null)"
 
 /* The other columns, as one value, only of whoever has reported something since $2 (server_sessions.c). */
 #define CHANGES(leader_pid, query_id)                                                                                  \
-	"select " MOVING_COLUMNS(query_id) ", case when state_change operator(pg_catalog.<) $2 then null else"         \
-					   " row(" OTHER_COLUMNS(                                                      \
-						   leader_pid) ") end, " IS_BLOCKED                                    \
-							       " from pg_catalog.pg_stat_get_activity(null)"
+	"select " MOVING_COLUMNS(leader_pid, query_id) ", case when state_change operator(pg_catalog.<) $2 then null"  \
+						       " else row(" OTHER_COLUMNS ") end, " IS_BLOCKED                 \
+						       " from pg_catalog.pg_stat_get_activity(null)"
 
 /* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
 #define PROGRESS(kind, command, last_params)                                                                           \
@@ -186,7 +185,7 @@ static const struct query queries[] = {
 	  0,
 	  V13,
 	  "pg_stat_get_activity (changes)",
-	  10,
+	  12,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  CHANGES("null::pg_catalog.int4", "null::pg_catalog.int8") },
@@ -202,7 +201,7 @@ static const struct query queries[] = {
 	  V13,
 	  V14,
 	  "pg_stat_get_activity (changes)",
-	  10,
+	  12,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  CHANGES("leader_pid", "null::pg_catalog.int8") },
@@ -211,7 +210,7 @@ static const struct query queries[] = {
 	  V14,
 	  0,
 	  "pg_stat_get_activity (changes)",
-	  10,
+	  12,
 	  2,
 	  { BOOL_OID, TIMESTAMPTZ_OID },
 	  CHANGES("leader_pid", "query_id") },

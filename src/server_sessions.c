@@ -1,16 +1,12 @@
 /*
  * The sessions of the last reading: a server sends whole only those that may be other ones since. A session notes the
  * time with all that it reports (state_change; pgstat_report_activity in backend_status.c), so a pid with the time of
- * before is the same session, and runs or ran the same query. What changes without a report is sent in any case.
- *
- * One thing may change in between: a server that reads its configuration anew may give a session that does nothing
- * another application_name. So all are read whole now and then.
+ * before is the same session, and runs or ran the same query. What may change without a report (enum session_column) is
+ * sent in any case.
  */
 #include "server_private.h"
 
 #include <stdlib.h>
-
-enum { WHOLE_EVERY = 60 /* readings */ };
 
 static int compare_pids(const void *left, const void *right)
 {
@@ -26,7 +22,7 @@ void sessions_release(struct server_sessions *kept)
 
 bool sessions_suffice(const struct server_sessions *kept)
 {
-	return kept->since != WHEN_NONE && !kept->most_change && kept->readings < WHOLE_EVERY;
+	return kept->since != WHEN_NONE && !kept->most_change;
 }
 
 static const char *copy_string(struct arena *arena, const char *string)
@@ -39,12 +35,11 @@ static struct session copy_session(struct arena *arena, const struct session *se
 {
 	struct session copy = *session;
 	copy.backend_type = copy_string(arena, session->backend_type);
-	copy.application = copy_string(arena, session->application);
 	copy.client = copy_string(arena, session->client);
 	copy.state_text = copy_string(arena, session->state_text);
 	copy.query_with_literals = copy_string(arena, session->query_with_literals);
 	copy.user = copy.database = NULL;
-	copy.wait_event_type = copy.wait_event = NULL;
+	copy.wait_event_type = copy.wait_event = copy.application = NULL;
 	copy.progress = NULL;
 	copy.may = MAY_NOT_UNKNOWN;
 	return copy;
@@ -79,7 +74,6 @@ static bool do_most_change(const struct server_sessions *kept, const struct snap
 void sessions_keep(struct server_sessions *kept, const struct snapshot *snapshot, int64_t since)
 {
 	bool most_change = do_most_change(kept, snapshot);
-	unsigned readings = sessions_suffice(kept) ? kept->readings + 1 : 0;
 	sessions_release(kept);
 	kept->entries = arena_array(&kept->arena, snapshot->session_count, sizeof *kept->entries);
 	for (uint32_t i = 0; i < snapshot->session_count; i++)
@@ -87,5 +81,4 @@ void sessions_keep(struct server_sessions *kept, const struct snapshot *snapshot
 			kept->entries[kept->count++] = copy_session(&kept->arena, &snapshot->sessions[i]);
 	kept->since = since;
 	kept->most_change = most_change;
-	kept->readings = readings;
 }

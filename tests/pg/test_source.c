@@ -257,6 +257,40 @@ static void sessions_come_whole_when_they_are_new(void **state)
 	listener_stop(&listener);
 }
 
+/* One statement, from one lock to the next: it reports nothing, and yet is not what it was. */
+static void what_changes_without_a_report_shows(void **state)
+{
+	(void)state;
+	PGconn *observer = pgserver_connect(server, "postgres"), *holder = pgserver_connect(server, "postgres");
+	PGconn *session = pgserver_connect(server, "postgres");
+	struct listener listener = listener_new(server, NULL, NULL);
+	pgserver_run(holder, "select pg_advisory_lock(98), pg_advisory_lock(99)");
+	pgserver_send(session, "do $$ begin perform pg_advisory_xact_lock(98);"
+			       " perform set_config('application_name', 'second part', false);"
+			       " perform txid_current(); perform pg_advisory_xact_lock(99); end $$");
+	pgserver_wait_blocked(observer, session);
+	for (int i = 0; i < 3; i++)
+		listener_refresh(&listener);
+	const struct session *before = listener_session(&listener, session);
+	int64_t reported = before->state_change;
+	assert_null(before->application);
+	assert_int_equal(before->backend_xid, 0);
+	pgserver_run(holder, "select pg_advisory_unlock(98)");
+	pgserver_wait_until(observer, "select exists (select from pg_stat_activity where"
+				      " application_name = 'second part' and wait_event_type = 'Lock')");
+	listener_refresh(&listener);
+	const struct session *after = listener_session(&listener, session);
+	assert_true(after->state_change == reported);
+	assert_string_equal(after->application, "second part");
+	assert_int_not_equal(after->backend_xid, 0);
+	assert_non_null(strstr(after->query_with_literals, "advisory_xact_lock(98)"));
+	assert_string_equal(after->client, "local");
+	PQfinish(session);
+	PQfinish(holder);
+	PQfinish(observer);
+	listener_stop(&listener);
+}
+
 static void names_relations(void **state)
 {
 	(void)state;
@@ -447,6 +481,7 @@ int main(void)
 		cmocka_unit_test(settles_before_the_first_frame_of_once),
 		cmocka_unit_test(fastpath_rows_come_of_the_selected_session),
 		cmocka_unit_test(sessions_come_whole_when_they_are_new),
+		cmocka_unit_test(what_changes_without_a_report_shows),
 		cmocka_unit_test(names_relations),
 		cmocka_unit_test(names_a_toast_table_by_its_table),
 		cmocka_unit_test(connects_prepared_transactions_with_their_locks),
