@@ -1,6 +1,7 @@
 #include "term.h"
 
 #include "output.h"
+#include "term_batch.h"
 #include "term_key.h"
 #include "term_osc.h"
 #include "term_signal.h"
@@ -32,6 +33,7 @@ struct look {
 
 struct term {
 	SCREEN *screen;
+	struct term_batch batch;
 	WINDOW *keys; /* keys are read on a pad: reading on a window may draw it */
 	struct termios modes; /* as they were */
 	bool ansi; /* its sequences begin with ESC [ */
@@ -319,7 +321,10 @@ static bool start_curses(struct term *term, struct err *err)
 	const char *name = getenv("TERM");
 	use_env(FALSE); /* LINES and COLUMNS may be stale: the terminal itself is asked */
 	use_tioctl(TRUE);
-	term->screen = newterm(NULL, stdout, stdin);
+	term->batch = term_batch_open(STDOUT_FILENO);
+	if (!term->batch.output)
+		return err_set(err, "no descriptor for the terminal: %s", strerror(errno));
+	term->screen = newterm(NULL, term->batch.output, stdin);
 	if (!term->screen)
 		return err_set(err,
 			       "terminal type \"%s\" is not known here; set TERM to one that is, as in "
@@ -347,6 +352,7 @@ struct term *term_open(const struct term_options *options, struct err *err)
 	}
 	term_signals_take();
 	if (!start_curses(term, err)) {
+		term_batch_close(&term->batch);
 		term_signals_give_back();
 		free(term);
 		return NULL;
@@ -402,6 +408,7 @@ void term_close(struct term *owned)
 	term_suspend(owned);
 	delwin(owned->keys);
 	delscreen(owned->screen);
+	term_batch_close(&owned->batch);
 	term_signals_give_back();
 	free(owned->title);
 	free(owned->shown);
@@ -510,12 +517,14 @@ void term_draw(struct term *term, const struct canvas *canvas, bool all)
 	bool changed = term->repaint;
 	for (int y = 0; y < term->height; y++)
 		changed |= draw_row(term, canvas, y);
+	term_batch_begin(&term->batch);
 	changed |= place_cursor(term, canvas);
-	if (!changed)
-		return;
-	clearok(curscr, term->repaint);
-	term->repaint = false;
-	refresh();
+	if (changed) {
+		clearok(curscr, term->repaint);
+		term->repaint = false;
+		refresh();
+	}
+	term_batch_end(&term->batch);
 }
 
 bool term_ask_answer(struct term *term)
