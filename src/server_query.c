@@ -7,6 +7,7 @@
 /* pg_type.dat */
 enum {
 	BOOL_OID = 16,
+	INT8_OID = 20,
 	INT4_OID = 23,
 	OID_OID = 26,
 	OID_ARRAY_OID = 1028,
@@ -33,15 +34,18 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	"with l as (" LOCK_COLUMNS waitstart                                                                           \
 	" from pg_catalog.pg_lock_status() where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"           \
 	" or pid operator(pg_catalog.=) any ($1)) select * from l where not granted or tuple is not null"              \
-	" or pid operator(pg_catalog.=) any ($1) or pid is null and transactionid is not null" WANTED_KEYS
+	" or pid operator(pg_catalog.=) any ($1) or pid is null and transactionid is not null" WANTED_KEYS AT_MOST
 #define WANTED_KEYS                                                                                                    \
 	IS_WANTED("coalesce(relation, objid, classid, database)") IS_WANTED("transactionid") IS_WANTED("virtualxid")
+
+/* So many rows; NULL: all. */
+#define AT_MOST " limit $2"
 
 /* Likewise without a look at who wants them: the cheaper way where few are unwanted. */
 #define MANY_LOCKS_SENT(waitstart)                                                                                     \
 	LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"                                                     \
 			       " where not fastpath and mode operator(pg_catalog.<>) 'SIReadLock'"                     \
-			       " or pid operator(pg_catalog.=) any ($1)"
+			       " or pid operator(pg_catalog.=) any ($1)" AT_MOST
 
 /* All rows of all kinds. */
 #define LOCKS_ALL(waitstart) LOCK_COLUMNS waitstart " from pg_catalog.pg_lock_status()"
@@ -62,13 +66,14 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 	", " leader_pid ", application_name"
 #define OTHER_COLUMNS                                                                                                  \
 	"backend_type, datid, usesysid, client_addr, client_port, backend_start, query_start, state, query"
+/* $2: of this pid, NULL: of all. */
 #define ACTIVITY(leader_pid, query_id)                                                                                 \
 	"select " MOVING_COLUMNS(leader_pid, query_id) ", " OTHER_COLUMNS ", " IS_BLOCKED                              \
 						       " from pg_catalog.pg_stat_get_activity(null)"
 
-/* The other columns, as one value, only of whoever has reported something since $2 (server_sessions.c). */
+/* The other columns, as one value, only of whoever has reported something since $3 (server_sessions.c). */
 #define CHANGES(leader_pid, query_id)                                                                                  \
-	"select " MOVING_COLUMNS(leader_pid, query_id) ", case when state_change operator(pg_catalog.<) $2 then null"  \
+	"select " MOVING_COLUMNS(leader_pid, query_id) ", case when state_change operator(pg_catalog.<) $3 then null"  \
 						       " else row(" OTHER_COLUMNS ") end, " IS_BLOCKED                 \
 						       " from pg_catalog.pg_stat_get_activity(null)"
 
@@ -159,10 +164,24 @@ static const struct query queries[] = {
 	  1,
 	  { INT4_ARRAY_OID },
 	  "select p, pg_catalog.pg_safe_snapshot_blocking_pids(p) from pg_catalog.unnest($1) p" },
-	{ QUERY_LOCKS, 0, V14, "pg_lock_status", 16, 1, { INT4_ARRAY_OID }, LOCKS_SENT(NO_WAITSTART) },
-	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 1, { INT4_ARRAY_OID }, LOCKS_SENT("waitstart") },
-	{ QUERY_MANY_LOCKS, 0, V14, "pg_lock_status (many)", 16, 1, { INT4_ARRAY_OID }, MANY_LOCKS_SENT(NO_WAITSTART) },
-	{ QUERY_MANY_LOCKS, V14, 0, "pg_lock_status (many)", 16, 1, { INT4_ARRAY_OID }, MANY_LOCKS_SENT("waitstart") },
+	{ QUERY_LOCKS, 0, V14, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, INT8_OID }, LOCKS_SENT(NO_WAITSTART) },
+	{ QUERY_LOCKS, V14, 0, "pg_lock_status", 16, 2, { INT4_ARRAY_OID, INT8_OID }, LOCKS_SENT("waitstart") },
+	{ QUERY_MANY_LOCKS,
+	  0,
+	  V14,
+	  "pg_lock_status (many)",
+	  16,
+	  2,
+	  { INT4_ARRAY_OID, INT8_OID },
+	  MANY_LOCKS_SENT(NO_WAITSTART) },
+	{ QUERY_MANY_LOCKS,
+	  V14,
+	  0,
+	  "pg_lock_status (many)",
+	  16,
+	  2,
+	  { INT4_ARRAY_OID, INT8_OID },
+	  MANY_LOCKS_SENT("waitstart") },
 	{ QUERY_ALL_LOCKS, 0, V14, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL(NO_WAITSTART) },
 	{ QUERY_ALL_LOCKS, V14, 0, "pg_lock_status (all)", 16, 0, { 0 }, LOCKS_ALL("waitstart") },
 	{ QUERY_CLOCK,
@@ -178,41 +197,48 @@ static const struct query queries[] = {
 	  V13,
 	  "pg_stat_get_activity",
 	  20,
-	  1,
-	  { BOOL_OID },
+	  2,
+	  { BOOL_OID, INT4_OID },
 	  ACTIVITY("null::pg_catalog.int4", "null::pg_catalog.int8") },
 	{ QUERY_CHANGES,
 	  0,
 	  V13,
 	  "pg_stat_get_activity (changes)",
 	  12,
-	  2,
-	  { BOOL_OID, TIMESTAMPTZ_OID },
+	  3,
+	  { BOOL_OID, INT4_OID, TIMESTAMPTZ_OID },
 	  CHANGES("null::pg_catalog.int4", "null::pg_catalog.int8") },
 	{ QUERY_ACTIVITY,
 	  V13,
 	  V14,
 	  "pg_stat_get_activity",
 	  20,
-	  1,
-	  { BOOL_OID },
+	  2,
+	  { BOOL_OID, INT4_OID },
 	  ACTIVITY("leader_pid", "null::pg_catalog.int8") },
 	{ QUERY_CHANGES,
 	  V13,
 	  V14,
 	  "pg_stat_get_activity (changes)",
 	  12,
-	  2,
-	  { BOOL_OID, TIMESTAMPTZ_OID },
+	  3,
+	  { BOOL_OID, INT4_OID, TIMESTAMPTZ_OID },
 	  CHANGES("leader_pid", "null::pg_catalog.int8") },
-	{ QUERY_ACTIVITY, V14, 0, "pg_stat_get_activity", 20, 1, { BOOL_OID }, ACTIVITY("leader_pid", "query_id") },
+	{ QUERY_ACTIVITY,
+	  V14,
+	  0,
+	  "pg_stat_get_activity",
+	  20,
+	  2,
+	  { BOOL_OID, INT4_OID },
+	  ACTIVITY("leader_pid", "query_id") },
 	{ QUERY_CHANGES,
 	  V14,
 	  0,
 	  "pg_stat_get_activity (changes)",
 	  12,
-	  2,
-	  { BOOL_OID, TIMESTAMPTZ_OID },
+	  3,
+	  { BOOL_OID, INT4_OID, TIMESTAMPTZ_OID },
 	  CHANGES("leader_pid", "query_id") },
 	{ QUERY_PREPARED,
 	  0,
@@ -480,6 +506,11 @@ static void add_value(struct query_params *params, const char *bytes, int length
 	params->values[params->count] = bytes;
 	params->lengths[params->count] = length;
 	params->count++;
+}
+
+void query_add_null(struct query_params *params)
+{
+	add_value(params, NULL, 0);
 }
 
 void query_add_bool(struct query_params *params, bool value)

@@ -77,6 +77,7 @@ struct query_params {
 	char bytes[QUERY_MAX_PARAMS][8];
 };
 
+void query_add_null(struct query_params *params);
 void query_add_bool(struct query_params *params, bool value);
 void query_add_int32(struct query_params *params, int32_t value);
 void query_add_int64(struct query_params *params, int64_t value);

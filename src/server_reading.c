@@ -175,6 +175,7 @@ static void add_locks(struct server *server, struct reading *reading)
 	int32_t pids[WORKERS_REMEMBERED + 1] = { server->agenda.all_of_selected ? server->agenda.selected.pid : 0 };
 	memcpy(pids + 1, groups->workers, groups->worker_count * sizeof *pids);
 	query_add_int32_array(&params, pids, groups->worker_count + 1, reading->reader.arena);
+	query_add_null(&params);
 	bool many = server->many_locks_wanted || !server->names.own.sees_all;
 	if (server->options.all_locks)
 		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
@@ -190,6 +191,7 @@ static void add_activity(struct server *server, struct reading *reading)
 {
 	struct query_params params = { .count = 0 };
 	query_add_bool(&params, reading->kind == READING_WATCH);
+	query_add_null(&params);
 	if (!sessions_suffice(&server->sessions)) {
 		exchange_add_query(server, QUERY_ACTIVITY, &params, handle_session, reading);
 		return;

@@ -112,9 +112,13 @@ static bool plan(struct server *server, const struct frame *frame)
 	return settled;
 }
 
-/* Where the graph asks for what was not asked, once more; live at most one round trip more. */
+/*
+ * Where the graph asks for what was not asked, once more; live at most one round trip more, and the first frame goes
+ * out before that.
+ */
 static enum reading_end settle(struct server *server, bool demanded, struct frame **frame)
 {
+	bool first = server->serial == 0 && !server->options.once;
 	int rounds = server->options.once ? ROUNDS_ONCE : ROUNDS_LIVE;
 	int64_t deadline = when_monotonic() + settle_time(server);
 	struct snapshot_cost cost = { .server = 0 };
@@ -122,6 +126,10 @@ static enum reading_end settle(struct server *server, bool demanded, struct fram
 		server->watch.wanted && !demanded ? watch(server, &cost, frame) : scan(server, &cost, frame);
 	while (end == READING_DONE) {
 		bool settled = plan(server, *frame);
+		if (first && !settled) {
+			server->agenda.refresh = true;
+			return end;
+		}
 		if (settled || --rounds == 0 || when_monotonic() >= deadline || server->agenda.to_send)
 			return end;
 		struct frame *before = *frame;

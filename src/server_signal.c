@@ -135,11 +135,7 @@ static void add_statement(struct server *server, const struct signal_request *re
 /* With pid 0, which no session has: the statements run, their functions are looked up, and nothing is signalled. */
 void signal_add_warm(struct server *server)
 {
-	struct query_params target = { .count = 0 };
 	struct strbuf comment = STRBUF_INIT;
-	query_add_int32(&target, 0);
-	exchange_add_query(server, QUERY_TARGET, &target, NULL, NULL);
-	exchange_sync(server);
 	strbuf_printf(&comment, "%s warms up: no session has pid 0", find_signature(server));
 	for (int verb = SIGNAL_CANCEL; verb <= SIGNAL_TERMINATE; verb++) {
 		const struct signal_request nobody = { .verb = (enum signal_verb)verb };

@@ -144,32 +144,45 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 	exchange_sync(server);
 }
 
-/* pg_blocking_pids(0) and pg_safe_snapshot_blocking_pids(0) are empty lists, of the type that they are about. */
+/*
+ * Of each as little as fills the caches: an empty list is what pg_blocking_pids(0) and
+ * pg_safe_snapshot_blocking_pids(0) are, of the type that they are about; of the sessions the own one; of the locks,
+ * which are read whole all the same, one; and where they are read in another way by the same functions, none.
+ */
 static void add_refresh(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
-	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, activity = { .count = 0 };
-	struct query_params changes = { .count = 0 }, tail = { .count = 0 };
+	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, many_locks = { .count = 0 };
+	struct query_params activity = { .count = 0 }, changes = { .count = 0 }, tail = { .count = 0 };
+	struct query_params target = { .count = 0 };
 	const int32_t nobody = 0;
 	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
 	query_add_int32_array(&locks, &nobody, 1, &arena);
+	query_add_int64(&locks, 1);
+	query_add_int32_array(&many_locks, &nobody, 1, &arena);
+	query_add_int64(&many_locks, 0);
 	query_add_bool(&activity, true);
+	query_add_int32(&activity, PQbackendPID(server->conn));
 	query_add_bool(&changes, true);
+	query_add_int32(&changes, PQbackendPID(server->conn));
 	query_add_int64(&changes, WHEN_NONE);
 	query_add_oid_array(&tail, &no_database, 1, &arena);
-	add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
-	add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
-	add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
-	add_query(server, QUERY_MANY_LOCKS, &locks, NULL, NULL);
+	query_add_int32(&target, nobody);
+	exchange_add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
+	exchange_add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
+	exchange_add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
+	exchange_add_query(server, QUERY_MANY_LOCKS, &many_locks, NULL, NULL);
 	if (server->options.all_locks)
-		add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
-	add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
-	add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
-	add_query(server, QUERY_CHANGES, &changes, NULL, NULL);
-	add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
-	add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
-	add_query(server, QUERY_TAIL, &tail, NULL, NULL);
+		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
+	exchange_add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
+	exchange_add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
+	exchange_add_query(server, QUERY_CHANGES, &changes, NULL, NULL);
+	exchange_add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
+	exchange_add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
+	exchange_add_query(server, QUERY_TAIL, &tail, NULL, NULL);
+	exchange_add_query(server, QUERY_TARGET, &target, NULL, NULL);
+	exchange_sync(server);
 	arena_release(&arena);
 }
 

@@ -77,6 +77,7 @@ static void shows_who_waits_for_whom(void **state)
 	make_jam(stage);
 	stage_watch(stage, NULL);
 	stage_expect(stage, "WAITING 3");
+	stage_expect(stage, "╌"); /* the server is asked about the queue's order when the first screen is there */
 	expect_above(stage, "batch", "zebra"); /* the last that are drawn */
 	int checkout = row_of(stage, "checkout"), migration = row_of(stage, "migration"),
 	    report = row_of(stage, "report");

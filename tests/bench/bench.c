@@ -143,7 +143,7 @@ static void read_option(struct bench_options *options, int option)
 		options->refreshes = read_count(optarg);
 		break;
 	case OPTION_KEYS:
-		options->keys = read_number(optarg, 0);
+		options->keys = (read_number(optarg, 0) + 1) / 2 * 2; /* there and back */
 		break;
 	case OPTION_STARTS:
 		options->starts = read_count(optarg);

@@ -220,9 +220,9 @@ static void fastpath_rows_come_of_the_selected_session(void **state)
 
 static int sent_whole(PGconn *reader, const char *since, int32_t pid)
 {
-	const char *values[] = { "false", since };
+	const char *values[] = { "false", NULL, since };
 	const struct query *query = query_find(QUERY_CHANGES, PQserverVersion(reader));
-	PGresult *result = PQexecParams(reader, query->text, 2, query->params, values, NULL, NULL, 0);
+	PGresult *result = PQexecParams(reader, query->text, 3, query->params, values, NULL, NULL, 0);
 	int sent = 0;
 	assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
 	for (int i = 0; i < PQntuples(result); i++)
