@@ -35,7 +35,8 @@ test_sources := $(wildcard tests/unit/*.c tests/screens/*.c tests/pty/test_*.c t
 	tests/matrix/test_*.c)
 test_programs := $(test_sources:%.c=$(BUILD)/%)
 test_support := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(test_sources),\
-	$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c tests/matrix/*.c)))
+	$(wildcard tests/*.c tests/pty/*.c tests/pg/*.c tests/app/*.c tests/matrix/*.c)) \
+	$(addprefix tests/bench/,watch.c relay.c fail.c))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*.c))
 all_code := $(wildcard src/*.[ch] tui/*.[ch] include/pglocktop/*.h tests/*.[ch] tests/*/*.[ch])
 

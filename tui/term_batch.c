@@ -3,10 +3,19 @@
 #include "output.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { PIECE = 16 * 1024 };
+
+/* A limit on the size of files holds for this one, too: what is beyond it would be missing on the screen. */
+static bool files_are_limited(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
 
 struct term_batch term_batch_open(int terminal)
 {
@@ -15,7 +24,7 @@ struct term_batch term_batch_open(int terminal)
 	batch.output = own < 0 ? NULL : fdopen(own, "w");
 	if (!batch.output && own >= 0)
 		close(own);
-	if (batch.output)
+	if (batch.output && !files_are_limited())
 		batch.memory = memfd_create("pglocktop screen", MFD_CLOEXEC);
 	return batch;
 }

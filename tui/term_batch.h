@@ -13,7 +13,7 @@
 struct term_batch {
 	FILE *output; /* curses' own; NULL: not open */
 	int terminal; /* what it writes to in the end */
-	int memory; /* -1: there is none, and all goes out as it comes */
+	int memory; /* -1: there is none, or no room in it, and all goes out as it comes */
 };
 
 /* `output` is NULL if there is no descriptor to be had; errno says why. */

@@ -354,15 +354,20 @@ static bool asks(struct vt *vt, void *context)
 	return vt_find(vt, y, NULL, NULL) || (vt_find(vt, pid, NULL, NULL) && vt_find(vt, "and Enter to", NULL, NULL));
 }
 
-void stage_ask_pid(struct stage *stage, int pid, char key)
+void stage_open_question(struct stage *stage, char key)
 {
 	char keys[2] = { key, '\0' };
 	size_t before;
-	stage_select_pid(stage, pid);
 	vt_raw(stage->vt, &before);
 	vt_send(stage->vt, keys);
 	if (!vt_wait_raw(stage->vt, before, "\033[5n"))
 		fail_msg("%c opens no question; the screen is\n%s", key, vt_text(stage->vt));
+}
+
+void stage_ask_pid(struct stage *stage, int pid, char key)
+{
+	stage_select_pid(stage, pid);
+	stage_open_question(stage, key);
 	struct expected expected = { .cancels = key == 'C', .pid = pid };
 	if (!vt_wait(stage->vt, asks, &expected, VT_PATIENCE_MS))
 		fail_msg("%c opens another question; the screen is\n%s", key, vt_text(stage->vt));

@@ -85,6 +85,9 @@ void stage_quit(struct stage *stage);
 void stage_select(struct stage *stage, PGconn *session);
 void stage_select_pid(struct stage *stage, int pid);
 
+/* About what is selected: presses the key, waits until the terminal was asked whether the question is on it. */
+void stage_open_question(struct stage *stage, char key);
+
 /* Selects it, presses the key, waits until the question is on the screen and the terminal was asked. */
 void stage_ask(struct stage *stage, PGconn *session, char key);
 void stage_ask_pid(struct stage *stage, int pid, char key);

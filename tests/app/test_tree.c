@@ -162,7 +162,7 @@ static void tells_all_about_a_session(void **state)
 	vt_send(stage->vt, "\r");
 	stage_expect(stage, "alter table orders add column if not exists more int");
 	stage_expect(stage, "AccessExclusive");
-	vt_send(stage->vt, "C");
+	stage_open_question(stage, 'C');
 	stage_expect(stage, "CANCEL");
 	stage_expect(stage, "any other key");
 	vt_send(stage->vt, "y");
