@@ -21,8 +21,8 @@ own_ldflags := -pthread -Wl,--as-needed
 package_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 package_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 core_libraries := libpcre2-8 jansson
-libs = $(call package_libs,libpq $(core_libraries) inih ncursesw) -lm
-test_libs = $(libs) -lcmocka $(call package_libs,vterm)
+libs = $(call package_libs,libpq $(core_libraries) inih ncursesw)
+test_libs = $(libs) -lm -lcmocka $(call package_libs,vterm)
 
 core_sources := $(wildcard src/*.c)
 tui_sources := $(wildcard tui/*.c)
@@ -107,7 +107,7 @@ bench_sources := $(filter-out tests/bench/micro%.c,$(wildcard tests/bench/*.c))
 bench_objects := $(bench_sources:%.c=$(BUILD)/%.o) $(BUILD)/tests/pg/pgserver.o $(BUILD)/tests/pty/vt_session.o
 
 $(BUILD)/bench: $(bench_objects) $(BUILD)/house.a
-	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs)
+	$(call say,LD,$@)$(CC) $(own_ldflags) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(libs) -lm
 
 bench-micro: $(BUILD)/tests/bench/micro ## how long each step takes from lock rows to lines on screen
 	$<

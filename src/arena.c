@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 16 * 1024, LARGEST_BLOCK = 128 * 1024 };
+enum { FIRST_BLOCK = 16 * 1024, LARGEST_BLOCK = 64 * 1024 };
 
 struct arena_block {
 	struct arena_block *older;
@@ -59,6 +59,22 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
 	return arena_alloc(arena, count * size);
 }
 
+/* Gives back an array that has a block to itself. */
+static void arena_drop(struct arena *arena, const void *array, size_t size)
+{
+	for (struct arena_block **link = &arena->newest; *link; link = &(*link)->older) {
+		struct arena_block *block = *link;
+		if ((const void *)block->bytes != array)
+			continue;
+		if (block->used == round_up(size) && block->size >= LARGEST_BLOCK) {
+			*link = block->older;
+			arena->total -= sizeof *block + block->size;
+			free(block);
+		}
+		return;
+	}
+}
+
 void *arena_grow(struct arena *arena, void *array, size_t *capacity, size_t wanted, size_t size)
 {
 	if (wanted <= *capacity)
@@ -67,8 +83,10 @@ void *arena_grow(struct arena *arena, void *array, size_t *capacity, size_t want
 	if (larger < wanted)
 		larger = wanted;
 	void *moved = arena_array(arena, larger, size);
-	if (*capacity > 0)
+	if (*capacity > 0) {
 		memcpy(moved, array, *capacity * size);
+		arena_drop(arena, array, *capacity * size);
+	}
 	*capacity = larger;
 	return moved;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000, LOCKS_HELD_AT_ONCE = 20000 };
+enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000, FEW_LOCKS = 2000, MANY_LOCKS = 20000 };
 
 /* ---- rows ---- */
 
@@ -181,7 +181,8 @@ static void add_locks(struct server *server, struct reading *reading)
 		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, handle_lock, reading);
 	else
 		exchange_add_query(server, many ? QUERY_MANY_LOCKS : QUERY_LOCKS, &params, handle_lock, reading);
-	if (server->last_sessions == 0 || server->last_locks > LOCKS_HELD_AT_ONCE)
+	/* Few cost little either way, and of very many there is no room for two of each. */
+	if (server->last_locks < FEW_LOCKS || server->last_locks > MANY_LOCKS)
 		exchange_stream(server);
 	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
 }

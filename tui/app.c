@@ -339,19 +339,26 @@ static bool wants_colour(const struct options *options)
 int app_run(const struct options *options, struct charset charset, struct source *owned_source,
 	    struct frame *owned_frame, const struct source_status *status, struct err *err)
 {
-	struct app app = { .source = owned_source, .selected = { 0, WHEN_NONE } };
+	/* Not on the stack: what is in it of room for events takes no memory until they come. */
+	struct app *app = calloc(1, sizeof *app);
 	struct term_options term_options = { .colour = wants_colour(options), .title = "pglocktop" };
-	bool ready = app_open_log(&app, options, err);
-	app.term = ready ? term_open(&term_options, err) : NULL;
-	if (!app.term) {
+	if (!app)
+		err_die("out of memory (%zu bytes)", sizeof *app);
+	app->source = owned_source;
+	app->selected.backend_start = WHEN_NONE;
+	bool ready = app_open_log(app, options, err);
+	app->term = ready ? term_open(&term_options, err) : NULL;
+	if (!app->term) {
 		frame_free(owned_frame);
-		app_close_log(&app);
-		app.source->ops->stop(app.source);
+		app_close_log(app);
+		app->source->ops->stop(app->source);
+		free(app);
 		return EXIT_FAILURE;
 	}
-	app_init(&app, options, charset, owned_frame, status);
+	app_init(app, options, charset, owned_frame, status);
 	urgency_raise();
-	app_loop(&app);
-	app_release(&app);
+	app_loop(app);
+	app_release(app);
+	free(app);
 	return EXIT_SUCCESS;
 }

@@ -30,8 +30,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size);
 
 /*
  * Grows an array to hold at least `wanted` elements of `size` bytes: `*capacity` elements before, at least doubled.
- * The old memory stays in the arena until it is released (at most as much again as the final array).
- * Returns the array, moved or not.
+ * The old memory is given back if it is large, else it stays in the arena until that is released: nothing may point
+ * to it. Returns the array, moved or not.
  */
 void *arena_grow(struct arena *arena, void *array, size_t *capacity, size_t wanted, size_t size);
 
