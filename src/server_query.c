@@ -69,13 +69,13 @@ enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17
 /* $2: of this pid, NULL: of all. */
 #define ACTIVITY(leader_pid, query_id)                                                                                 \
 	"select " MOVING_COLUMNS(leader_pid, query_id) ", " OTHER_COLUMNS ", " IS_BLOCKED                              \
-						       " from pg_catalog.pg_stat_get_activity(null)"
+						       " from pg_catalog.pg_stat_get_activity($2)"
 
 /* The other columns, as one value, only of whoever has reported something since $3 (server_sessions.c). */
 #define CHANGES(leader_pid, query_id)                                                                                  \
 	"select " MOVING_COLUMNS(leader_pid, query_id) ", case when state_change operator(pg_catalog.<) $3 then null"  \
 						       " else row(" OTHER_COLUMNS ") end, " IS_BLOCKED                 \
-						       " from pg_catalog.pg_stat_get_activity(null)"
+						       " from pg_catalog.pg_stat_get_activity($2)"
 
 /* A role that may not see the session gets its pid, and NULL for the parameters: nothing is known then. */
 #define PROGRESS(kind, command, last_params)                                                                           \

@@ -62,7 +62,7 @@ static bool is_kept(const struct session *session)
 	return session->listed && session->state_change != WHEN_NONE;
 }
 
-/* Whether to send them row by row, each in as few pieces as may be, would cost more than to send them all whole. */
+/* Then to make one value of the rest of each costs the server more than all columns of all do. */
 static bool do_most_change(const struct server_sessions *kept, const struct snapshot *snapshot)
 {
 	uint32_t changed = 0;
