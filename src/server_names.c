@@ -385,8 +385,9 @@ static void settle_cache(struct name_cache *cache, struct name_cache *incoming, 
 static bool same_encodings(const struct name_cache *known, const struct name_cache *incoming)
 {
 	for (size_t i = 0; i < incoming->count; i++) {
+		const char *encoding = incoming->entries[i].extra;
 		const struct name_entry *entry = name_cache_find(known, 0, incoming->entries[i].oid);
-		if (!entry || !entry->extra || strcmp(entry->extra, incoming->entries[i].extra) != 0)
+		if (!encoding || !entry || !entry->extra || strcmp(entry->extra, encoding) != 0)
 			return false;
 	}
 	return known->count == incoming->count;

@@ -187,13 +187,13 @@ static void add_locks(struct server *server, struct reading *reading)
 	exchange_add_query(server, QUERY_CLOCK, NULL, handle_clock, reading);
 }
 
-/* Whole, or what has changed since the last reading. */
+/* Whole, or what has changed since the last reading. Behind a pooler that may have been another server's. */
 static void add_activity(struct server *server, struct reading *reading)
 {
 	struct query_params params = { .count = 0 };
 	query_add_bool(&params, reading->kind == READING_WATCH);
 	query_add_null(&params);
-	if (!sessions_suffice(&server->sessions)) {
+	if (!sessions_suffice(&server->sessions) || server->facts.pooled) {
 		exchange_add_query(server, QUERY_ACTIVITY, &params, handle_session, reading);
 		return;
 	}

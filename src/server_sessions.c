@@ -57,9 +57,10 @@ bool sessions_recall(const struct server_sessions *kept, int32_t pid, int64_t st
 	return true;
 }
 
+/* A background worker may report before the postmaster has noted what it is. */
 static bool is_kept(const struct session *session)
 {
-	return session->listed && session->state_change != WHEN_NONE;
+	return session->listed && session->state_change != WHEN_NONE && session->backend_type;
 }
 
 /* Then to make one value of the rest of each costs the server more than all columns of all do. */
@@ -67,7 +68,7 @@ static bool do_most_change(const struct server_sessions *kept, const struct snap
 {
 	uint32_t changed = 0;
 	for (uint32_t i = 0; i < snapshot->session_count && kept->since != WHEN_NONE; i++)
-		changed += is_kept(&snapshot->sessions[i]) && snapshot->sessions[i].state_change >= kept->since;
+		changed += !is_kept(&snapshot->sessions[i]) || snapshot->sessions[i].state_change >= kept->since;
 	return changed > snapshot->session_count / 2;
 }
 

@@ -147,7 +147,9 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 /*
  * Of each as little as fills the caches: an empty list is what pg_blocking_pids(0) and
  * pg_safe_snapshot_blocking_pids(0) are, of the type that they are about; of the sessions the own one; of the locks,
- * which are read whole all the same, one; and where they are read in another way by the same functions, none.
+ * which are read whole all the same, one; and where they are read in another way by the same functions, none. With
+ * them goes the look at a signal's target. All in one transaction, for which the server copies what its sessions say
+ * of themselves once.
  */
 static void add_refresh(struct server *server)
 {

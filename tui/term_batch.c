@@ -20,7 +20,7 @@ static bool files_are_limited(void)
 struct term_batch term_batch_open(int terminal)
 {
 	struct term_batch batch = { .terminal = terminal, .memory = -1 };
-	int own = fcntl(terminal, F_DUPFD_CLOEXEC, 0);
+	int own = fcntl(terminal, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	batch.output = own < 0 ? NULL : fdopen(own, "w");
 	if (!batch.output && own >= 0)
 		close(own);

@@ -1,6 +1,7 @@
 #include "urgency.h"
 
 #ifdef __linux__
+#include <linux/sched.h>
 #include <linux/sched/types.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -8,10 +9,14 @@
 
 enum { TURN = 100 * 1000 /* nanoseconds: the shortest that there are */ };
 
-/* A short turn has an early deadline, and may interrupt a longer one (EEVDF; set_custom_slice() in kernel/sched). */
+/*
+ * A short turn has an early deadline, and may interrupt a longer one (EEVDF). Who was given a real-time policy keeps
+ * it: then the call is refused.
+ */
 void urgency_raise(void)
 {
 	struct sched_attr attributes = { .size = sizeof attributes,
+					 .sched_flags = SCHED_FLAG_KEEP_POLICY,
 					 .sched_nice = getpriority(PRIO_PROCESS, 0),
 					 .sched_runtime = TURN };
 	syscall(SYS_sched_setattr, 0, &attributes, 0);

@@ -217,8 +217,7 @@ static void run_case(struct bench *bench, const struct shape *shape)
 	measure_peers(bench, shape);
 	if (bench->options.keys > 0 && strcmp(shape->name, "forest") == 0 &&
 	    is_end(&bench->options, load_count(bench->load)))
-		if (!getenv("NOSCREEN"))
-			measure_screen(bench, shape);
+		measure_screen(bench, shape);
 	load_relax(bench->load);
 	report_case(bench, shape->name);
 }

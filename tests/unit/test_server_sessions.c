@@ -77,6 +77,10 @@ static void does_not_know_others(void **state)
 	expect_unknown(&kept, PID, REPORTED + 1);
 	expect_unknown(&kept, PID - 1, REPORTED);
 	expect_unknown(&kept, OTHER_PID, WHEN_NONE);
+	silent.state_change = REPORTED;
+	silent.backend_type = NULL;
+	keep(&kept, session_of(PID, NULL), silent);
+	expect_unknown(&kept, OTHER_PID, REPORTED);
 	sessions_release(&kept);
 	assert_true(kept.since == WHEN_NONE);
 	expect_unknown(&kept, PID, REPORTED);
