@@ -59,10 +59,10 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
 	return arena_alloc(arena, count * size);
 }
 
-/* Gives back an array that has a block to itself. */
+/* Gives back an array that had a block to itself. What took its place is in the newest block, so it is not in that. */
 static void arena_drop(struct arena *arena, const void *array, size_t size)
 {
-	for (struct arena_block **link = &arena->newest; *link; link = &(*link)->older) {
+	for (struct arena_block **link = &arena->newest->older; *link; link = &(*link)->older) {
 		struct arena_block *block = *link;
 		if ((const void *)block->bytes != array)
 			continue;
