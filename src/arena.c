@@ -104,6 +104,11 @@ char *arena_string(struct arena *arena, const char *string)
 	return arena_bytes(arena, string, strlen(string));
 }
 
+char *arena_optional_string(struct arena *arena, const char *string)
+{
+	return string ? arena_string(arena, string) : NULL;
+}
+
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
 	va_list args, again;

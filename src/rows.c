@@ -81,6 +81,11 @@ bool rows_take_optional_oid(struct row_field field, const char *what, uint32_t *
 	return field.length < 0 || rows_take_oid(field, what, value, err);
 }
 
+static const char *encoding_of(const struct row_reader *reader, uint32_t database)
+{
+	return reader->encoding_of ? reader->encoding_of(reader->databases, database) : NULL;
+}
+
 /* NULL for NULL and for the empty text. */
 static const char *take_text(const struct row_reader *reader, struct row_field field, const char *encoding)
 {
@@ -150,12 +155,6 @@ static bool is_hidden(const struct row_field *fields)
 	       field_is(fields[SESSION_COLUMN_QUERY], "<insufficient privilege>");
 }
 
-/* Of what its database's texts are. */
-static const char *encoding_of(const struct row_reader *reader, const struct session *session)
-{
-	return reader->encoding_of ? reader->encoding_of(reader->databases, session->datid) : NULL;
-}
-
 static void parse_session_texts(const struct row_reader *reader, const struct row_field *fields,
 				struct session *session)
 {
@@ -166,7 +165,8 @@ static void parse_session_texts(const struct row_reader *reader, const struct ro
 		session->state = SESSION_HIDDEN;
 		return;
 	}
-	session->query_with_literals = take_text(reader, fields[SESSION_COLUMN_QUERY], encoding_of(reader, session));
+	session->query_with_literals =
+		take_text(reader, fields[SESSION_COLUMN_QUERY], encoding_of(reader, session->datid));
 	session->state = state.length <= 0 ? SESSION_NO_STATE : session_state_parse(state.data, (size_t)state.length);
 }
 
@@ -180,7 +180,8 @@ bool rows_parse_moving(const struct row_reader *reader, const struct row_field f
 	session->has_query_id = fields[SESSION_COLUMN_QUERY_ID].length >= 0;
 	session->wait_event_type = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT_TYPE], NULL);
 	session->wait_event = take_text(reader, fields[SESSION_COLUMN_WAIT_EVENT], NULL);
-	session->application = take_text(reader, fields[SESSION_COLUMN_APPLICATION_NAME], encoding_of(reader, session));
+	session->application =
+		take_text(reader, fields[SESSION_COLUMN_APPLICATION_NAME], encoding_of(reader, session->datid));
 	return rows_take_int32(fields[SESSION_COLUMN_PID], "pid", &session->id.pid, err) &&
 	       rows_take_optional_int64(fields[SESSION_COLUMN_STATE_CHANGE], "state_change", &session->state_change,
 					err) &&
@@ -322,8 +323,7 @@ bool rows_parse_prepared(const struct row_reader *reader, const struct row_field
 	    !rows_take_optional_oid(fields[PREPARED_COLUMN_OWNERID], "ownerid", &prepared->ownerid, err) ||
 	    !rows_take_optional_oid(fields[PREPARED_COLUMN_DBID], "dbid", &prepared->datid, err))
 		return false;
-	const char *encoding = reader->encoding_of ? reader->encoding_of(reader->databases, prepared->datid) : NULL;
-	prepared->gid = take_text(reader, fields[PREPARED_COLUMN_GID], encoding);
+	prepared->gid = take_text(reader, fields[PREPARED_COLUMN_GID], encoding_of(reader, prepared->datid));
 	if (!prepared->gid)
 		prepared->gid = "";
 	return true;

@@ -448,7 +448,7 @@ static void apply_relations(const struct names *names, struct snapshot *snapshot
 			.oid = key->oid,
 			.name = arena_string(arena, entry->name),
 			.kind = entry->kind,
-			.table = entry->extra ? arena_string(arena, entry->extra) : NULL,
+			.table = arena_optional_string(arena, entry->extra),
 		};
 	}
 	snapshot->relations = relations;
@@ -475,8 +475,8 @@ static void apply_own_role(const struct server *server, struct snapshot *snapsho
 {
 	const struct own_role *own = &server->names.own;
 	snapshot->role = (struct role_info){
-		.name = own->name ? arena_string(snapshot->arena, own->name) : NULL,
-		.quoted = own->quoted ? arena_string(snapshot->arena, own->quoted) : NULL,
+		.name = arena_optional_string(snapshot->arena, own->name),
+		.quoted = arena_optional_string(snapshot->arena, own->quoted),
 		.superuser = own->superuser,
 		.inherits = own->inherits,
 		.sees_all = own->superuser || own->sees_all,

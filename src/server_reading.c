@@ -279,8 +279,7 @@ static void fill_server(struct reading *reading)
 	info->deadlock_timeout = facts->deadlock_timeout;
 	info->max_connections = facts->max_connections;
 	info->slots_for_all = facts->max_connections - facts->reserved_connections;
-	info->system_identifier =
-		facts->system_identifier ? arena_string(snapshot->arena, facts->system_identifier) : NULL;
+	info->system_identifier = arena_optional_string(snapshot->arena, facts->system_identifier);
 	info->pooled = facts->pooled;
 	fill_standby(reading);
 }

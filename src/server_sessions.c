@@ -25,19 +25,14 @@ bool sessions_suffice(const struct server_sessions *kept)
 	return kept->since != WHEN_NONE && !kept->most_change;
 }
 
-static const char *copy_string(struct arena *arena, const char *string)
-{
-	return string ? arena_string(arena, string) : NULL;
-}
-
 /* What the server said of it, without what moves, and without what was made of it. */
 static struct session copy_session(struct arena *arena, const struct session *session)
 {
 	struct session copy = *session;
-	copy.backend_type = copy_string(arena, session->backend_type);
-	copy.client = copy_string(arena, session->client);
-	copy.state_text = copy_string(arena, session->state_text);
-	copy.query_with_literals = copy_string(arena, session->query_with_literals);
+	copy.backend_type = arena_optional_string(arena, session->backend_type);
+	copy.client = arena_optional_string(arena, session->client);
+	copy.state_text = arena_optional_string(arena, session->state_text);
+	copy.query_with_literals = arena_optional_string(arena, session->query_with_literals);
 	copy.user = copy.database = NULL;
 	copy.wait_event_type = copy.wait_event = copy.application = NULL;
 	copy.progress = NULL;

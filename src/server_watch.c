@@ -79,18 +79,13 @@ static bool can_be_confirmed(const struct frame *frame)
 
 /* ---- what is kept ---- */
 
-static const char *keep_string(struct arena *arena, const char *string)
-{
-	return string ? arena_string(arena, string) : NULL;
-}
-
 static struct lock copy_lock(struct arena *arena, const struct lock *lock)
 {
 	struct lock copy = *lock;
 	if (lock->tag.kind == LOCKTAG_OTHER)
 		copy.tag.type = arena_string(arena, lock->tag.type);
-	copy.tag.virtualxid = keep_string(arena, lock->tag.virtualxid);
-	copy.virtualtransaction = keep_string(arena, lock->virtualtransaction);
+	copy.tag.virtualxid = arena_optional_string(arena, lock->tag.virtualxid);
+	copy.virtualtransaction = arena_optional_string(arena, lock->virtualtransaction);
 	return copy;
 }
 
@@ -113,7 +108,7 @@ static struct kept_session keep_session(struct arena *arena, const struct snapsh
 		.query_start = session->query_start,
 		.backend_xid = session->backend_xid,
 		.backend_xmin = session->backend_xmin,
-		.wait_event = waitevent_is_lock(session) ? keep_string(arena, session->wait_event) : NULL,
+		.wait_event = waitevent_is_lock(session) ? arena_optional_string(arena, session->wait_event) : NULL,
 		.waits = waits,
 	};
 }

@@ -38,6 +38,7 @@ void *arena_grow(struct arena *arena, void *array, size_t *capacity, size_t want
 /* A zero-terminated copy of `length` bytes. */
 char *arena_bytes(struct arena *arena, const char *bytes, size_t length);
 char *arena_string(struct arena *arena, const char *string);
+char *arena_optional_string(struct arena *arena, const char *string); /* NULL of NULL */
 char *arena_printf(struct arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Gives everything back; the arena may be used again. */

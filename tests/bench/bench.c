@@ -14,21 +14,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char help[] =
-	"Usage: bench [OPTION]...\n"
-	"  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
-	"  --shapes NAME,...  which jams (all): row table chain forest few wide idle\n"
-	"  --quick            two minutes: 60 and 120 sessions, few readings\n"
-	"  --refreshes N      readings of each (60)\n"
-	"  --keys N           keys pressed in each state (200); 0: of the screen nothing is measured\n"
-	"  --starts N         how often it is started (20)\n"
-	"  --interval S       pglocktop's (1)\n"
-	"  --limit S          what takes another tool longer is left out (60)\n"
-	"  --json FILE        write all figures\n"
-	"  --markdown FILE    write the README's tables, into README.md itself or a new file\n"
-	"  --compare FILE     beside an earlier run's figures; exit status 1 where some are worse\n"
-	"  --tolerance X      by so much (0.25)\n"
-	"  --program FILE     pglocktop (build/pglocktop)\n";
+static const char help[] = "Usage: bench [OPTION]...\n"
+			   "  --sessions N,...   how many sessions (500,1000,2000,4000)\n"
+			   "  --shapes NAME,...  which jams (all): row table chain forest few wide idle\n"
+			   "  --quick            two minutes: 60 and 120 sessions, few readings\n"
+			   "  --refreshes N      readings of each (60)\n"
+			   "  --keys N           keys pressed in each state (200; 0: no screen)\n"
+			   "  --starts N         how often it is started (20)\n"
+			   "  --interval S       pglocktop's (1)\n"
+			   "  --limit S          what takes another tool longer is left out (60)\n"
+			   "  --json FILE        write all figures\n"
+			   "  --markdown FILE    write the README's tables, into README.md itself or a new file\n"
+			   "  --compare FILE     beside an earlier run's figures; exit status 1 where some are worse\n"
+			   "  --tolerance X      by so much (0.25)\n"
+			   "  --program FILE     pglocktop (build/pglocktop)\n";
 
 enum {
 	OPTION_SESSIONS,
