@@ -4,15 +4,15 @@
 #include <string.h>
 
 /*
- * From lock rows to nodes, locks, procs and waits. Most rows of a busy server are of locks that nobody waits for: only
- * the waiting rows are sorted, the others are looked up among them by a hash and mostly turned away by a bit.
+ * From lock rows to nodes, locks, procs and waits. Most rows of a busy server are of locks that nobody waits for: the
+ * tags that somebody does are in a hash table, which turns the others away.
  *
  * An actor is what may become a node: a session that leads its lock group, by index; behind them the prepared
  * transactions; behind them the unmatched ones, told apart by virtualtransaction.
  */
 
 struct tag_use {
-	const struct locktag *tag;
+	const struct locktag *tag; /* NULL: a free slot */
 	uint64_t hash;
 	uint32_t lock;
 };
@@ -31,9 +31,8 @@ struct row_use {
 
 struct rows {
 	struct graph_build *build;
-	struct tag_use *tags; /* of the contended locks, by hash */
-	uint8_t *seen; /* a bit for each hash of a contended tag, modulo its size */
-	uint64_t seen_mask;
+	struct tag_use *tags; /* of the contended locks: each from the slot of its hash on */
+	uint64_t tags_mask;
 	const char **unmatched; /* virtualtransactions, sorted */
 	uint32_t unmatched_count;
 	uint32_t actor_count;
@@ -57,77 +56,72 @@ static bool waits(const struct lock *row)
 
 static int compare_tags(const void *left, const void *right)
 {
-	const struct tag_use *a = left, *b = right;
-	return locktag_compare(a->tag, b->tag);
+	const struct tag_use *const *a = left, *const *b = right;
+	return locktag_compare((*a)->tag, (*b)->tag);
 }
 
-static int compare_hashes(const void *left, const void *right)
+static struct tag_use *find_tag(const struct rows *rows, const struct locktag *tag, uint64_t hash)
 {
-	const struct tag_use *a = left, *b = right;
-	if (a->hash != b->hash)
-		return a->hash < b->hash ? -1 : 1;
-	return locktag_compare(a->tag, b->tag);
+	uint64_t slot = hash & rows->tags_mask;
+	while (rows->tags[slot].tag &&
+	       (rows->tags[slot].hash != hash || locktag_compare(rows->tags[slot].tag, tag) != 0))
+		slot = (slot + 1) & rows->tags_mask;
+	return &rows->tags[slot];
 }
 
-/* The distinct tags that are waited for, sorted. */
-static struct tag_use *find_contended(struct rows *rows, uint32_t *count)
+static uint32_t count_waiting(const struct snapshot *snapshot)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < snapshot->lock_count; i++)
+		count += waits(&snapshot->locks[i]);
+	return count;
+}
+
+/* The distinct tags that are waited for, in no order. At most a quarter of the slots is used. */
+static struct tag_use **find_contended(struct rows *rows, uint32_t *count)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
-	struct tag_use *tags = arena_array(rows->build->scratch, 1, sizeof *tags);
-	size_t used = 0, capacity = 1;
+	uint32_t waiting = count_waiting(snapshot);
+	uint64_t slots = 16;
+	while (slots < (uint64_t)waiting * 4)
+		slots *= 2;
+	rows->tags = arena_array(rows->build->scratch, slots, sizeof *rows->tags);
+	rows->tags_mask = slots - 1;
+	struct tag_use **found = arena_array(rows->build->scratch, waiting, sizeof *found);
+	*count = 0;
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		if (!waits(&snapshot->locks[i]))
 			continue;
-		tags = arena_grow(rows->build->scratch, tags, &capacity, used + 1, sizeof *tags);
-		tags[used++].tag = &snapshot->locks[i].tag;
+		const struct locktag *tag = &snapshot->locks[i].tag;
+		uint64_t hash = locktag_hash(tag);
+		struct tag_use *use = find_tag(rows, tag, hash);
+		if (use->tag)
+			continue;
+		*use = (struct tag_use){ tag, hash, 0 };
+		found[(*count)++] = use;
 	}
-	qsort(tags, used, sizeof *tags, compare_tags);
-	*count = 0;
-	for (size_t i = 0; i < used; i++)
-		if (*count == 0 || compare_tags(&tags[*count - 1], &tags[i]) != 0)
-			tags[(*count)++] = tags[i];
-	return tags;
-}
-
-static void index_tags(struct rows *rows, uint32_t count)
-{
-	uint64_t bits = 1024;
-	while (bits < (uint64_t)count * 16)
-		bits *= 2;
-	rows->seen = arena_alloc(rows->build->scratch, (size_t)bits / 8);
-	rows->seen_mask = bits - 1;
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t bit = rows->tags[i].hash & rows->seen_mask;
-		rows->seen[bit / 8] |= (uint8_t)(1u << bit % 8);
-	}
+	return found;
 }
 
 static void add_locks(struct rows *rows)
 {
 	struct graph_build *build = rows->build;
 	uint32_t count;
-	struct tag_use *tags = find_contended(rows, &count);
+	struct tag_use **found = find_contended(rows, &count);
+	if (count > 1)
+		qsort(found, count, sizeof *found, compare_tags);
 	build->graph->locks = arena_array(build->arena, count, sizeof *build->graph->locks);
 	build->graph->lock_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		tags[i].hash = locktag_hash(tags[i].tag);
-		tags[i].lock = i;
-		build->graph->locks[i].tag = tags[i].tag;
+		found[i]->lock = i;
+		build->graph->locks[i].tag = found[i]->tag;
 	}
-	qsort(tags, count, sizeof *tags, compare_hashes);
-	rows->tags = tags;
-	index_tags(rows, count);
 }
 
 static uint32_t find_lock(const struct rows *rows, const struct locktag *tag)
 {
-	struct tag_use key = { tag, locktag_hash(tag), GRAPH_NONE };
-	uint64_t bit = key.hash & rows->seen_mask;
-	if (!(rows->seen[bit / 8] & 1u << bit % 8))
-		return GRAPH_NONE;
-	const struct tag_use *found =
-		bsearch(&key, rows->tags, rows->build->graph->lock_count, sizeof key, compare_hashes);
-	return found ? found->lock : GRAPH_NONE;
+	const struct tag_use *use = find_tag(rows, tag, locktag_hash(tag));
+	return use->tag ? use->lock : GRAPH_NONE;
 }
 
 static int compare_names(const void *left, const void *right)

@@ -24,15 +24,11 @@ uint32_t pids_sort_distinct(int32_t *pids, uint32_t count)
 	return kept;
 }
 
+/* Without a branch that depends on what is there: which way it goes cannot be foretold. */
 uint32_t pids_find(const int32_t *pids, uint32_t count, int32_t pid)
 {
-	uint32_t low = 0, high = count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (pids[middle] < pid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count && pids[low] == pid ? low : PIDS_NONE;
+	const int32_t *from = pids;
+	for (uint32_t left = count; left > 1; left -= left / 2)
+		from += (from[left / 2 - 1] < pid) * (left / 2);
+	return count > 0 && *from == pid ? (uint32_t)(from - pids) : PIDS_NONE;
 }

@@ -200,8 +200,7 @@ static int64_t next_event(const struct server *server)
 {
 	bool by_itself = !server->agenda.frozen && (!server->options.once || server->once_again);
 	int64_t refresh = by_itself ? server->next_refresh : INT64_MAX;
-	int64_t look = signal_next_look(server);
-	return refresh < look ? refresh : look;
+	return when_earlier(when_earlier(refresh, server->warm_at), signal_next_look(server));
 }
 
 /* Until the connection is lost or the source is stopped. */
@@ -214,12 +213,19 @@ static void live(struct server *server)
 	server->status.retry_at = WHEN_NONE;
 	server->agenda.refresh = true;
 	server_set_state(server, server->agenda.frozen ? SOURCE_FROZEN : SOURCE_LIVE, "");
+	bool read = server->agenda.frozen; /* the first frame goes before the rest of the warming */
 	while (!server->agenda.stop) {
 		if (!signal_step(server))
 			return;
+		if (read && when_monotonic() >= server->warm_at) {
+			if (!server_warm_rest(server))
+				return;
+			continue;
+		}
 		if (refresh_is_due(server)) {
 			if (!server_refresh(server))
 				return;
+			read = true;
 			continue;
 		}
 		if (server->agenda.check) {

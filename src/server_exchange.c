@@ -93,27 +93,35 @@ void exchange_add_text(struct server *server, const char *name, const char *sql)
 	add_item(server, name, sent);
 }
 
-static void add_prepare(struct server *server, const struct query *query)
-{
-	bool sent = PQsendPrepare(server->conn, query->name, query->text, query->param_count, query->params);
-	struct exchange_item *item = add_item(server, query->name, sent);
-	item->query = query->id;
-	item->prepares = true;
-}
-
 static bool begins_group(const struct exchange *exchange)
 {
 	return exchange->count == 0 || exchange->items[exchange->count - 1].syncs;
 }
 
-void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
-			void *context)
+/* Where others use the connection, too, each group begins with its settings. */
+static const struct query *add_prepared(struct server *server, enum query_id id)
 {
 	const struct query *query = query_find(id, server->version);
 	if (server->facts.pooled && begins_group(&server->exchange))
 		exchange_add_text(server, "set_config", query_local_settings());
-	if (!server->prepared[id])
-		add_prepare(server, query);
+	if (server->prepared[id])
+		return query;
+	bool sent = PQsendPrepare(server->conn, query->name, query->text, query->param_count, query->params);
+	struct exchange_item *item = add_item(server, query->name, sent);
+	item->query = id;
+	item->prepares = true;
+	return query;
+}
+
+void exchange_prepare(struct server *server, enum query_id id)
+{
+	add_prepared(server, id);
+}
+
+void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
+			void *context)
+{
+	const struct query *query = add_prepared(server, id);
 	ensure((params ? params->count : 0) == query->param_count);
 	bool sent = PQsendQueryPrepared(server->conn, query->name, query->param_count, params ? params->values : NULL,
 					params ? params->lengths : NULL, all_binary, 1);
@@ -163,9 +171,13 @@ static void handle_row(struct exchange_item *item, const PGresult *result, int r
 {
 	struct row_field fields[EXCHANGE_COLUMNS];
 	for (int i = 0; i < item->columns; i++) {
-		int length = PQgetlength(result, row, i);
-		fields[i].data = PQgetvalue(result, row, i);
-		fields[i].length = length == 0 && PQgetisnull(result, row, i) ? -1 : length;
+		fields[i].length = PQgetlength(result, row, i);
+		if (fields[i].length > 0) {
+			fields[i].data = PQgetvalue(result, row, i);
+			continue;
+		}
+		fields[i].data = "";
+		fields[i].length = PQgetisnull(result, row, i) ? -1 : 0;
 	}
 	item->failed = !item->handle(item->context, fields, &item->err);
 }
@@ -381,25 +393,20 @@ static void announce(struct server *server, int64_t now)
 	server_publish_status(server);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int64_t next_deadline(const struct server *server, int64_t deadline)
 {
 	const struct exchange *exchange = &server->exchange;
 	const struct server_limits *limits = &server->limits;
 	int64_t oldest = oldest_unsent(server);
 	if (!exchange->patient)
-		deadline = earlier(deadline, exchange->last_byte_at + limits->silence);
+		deadline = when_earlier(deadline, exchange->last_byte_at + limits->silence);
 	if (!exchange->announced)
-		deadline = earlier(deadline, exchange->started_at + limits->announce);
+		deadline = when_earlier(deadline, exchange->started_at + limits->announce);
 	bool waits = exchange->preempted || exchange->guarded;
 	if (oldest != INT64_MAX)
-		deadline = earlier(deadline, oldest + (waits ? limits->unsent : limits->preempt));
+		deadline = when_earlier(deadline, oldest + (waits ? limits->unsent : limits->preempt));
 	if (exchange->cancel_fd >= 0)
-		deadline = earlier(deadline, exchange->cancelled_at + limits->unsent);
+		deadline = when_earlier(deadline, exchange->cancelled_at + limits->unsent);
 	return deadline;
 }
 

@@ -180,15 +180,21 @@ static void sort_distinct(struct oid_list *list)
 	list->count = kept;
 }
 
+/* Many sessions are of one role, mostly next to each other. */
+static void add_oid(struct oid_list *list, uint32_t oid)
+{
+	if (oid && (list->count == 0 || list->oids[list->count - 1] != oid))
+		list->oids[list->count++] = oid;
+}
+
 static struct oid_list due_roles(const struct names *names, const struct snapshot *snapshot, enum names_wish wish,
 				 int64_t now, struct arena *arena)
 {
 	struct oid_list list = { arena_array(arena, snapshot->session_count + snapshot->prepared_count, 4), 0 };
 	for (uint32_t i = 0; i < snapshot->session_count; i++)
-		if (snapshot->sessions[i].usesysid)
-			list.oids[list.count++] = snapshot->sessions[i].usesysid;
+		add_oid(&list, snapshot->sessions[i].usesysid);
 	for (uint32_t i = 0; i < snapshot->prepared_count; i++)
-		list.oids[list.count++] = snapshot->prepared[i].ownerid;
+		add_oid(&list, snapshot->prepared[i].ownerid);
 	sort_distinct(&list);
 	uint32_t due = 0;
 	for (uint32_t i = 0; i < list.count; i++)
@@ -262,15 +268,21 @@ static bool names_a_relation(const struct locktag *tag)
 	return (tag->columns & LOCKTAG_HAS_RELATION) && (tag->columns & LOCKTAG_HAS_DATABASE);
 }
 
+/* Most locks of a jam are on few relations: what has just been found is turned away before it is sorted. */
 struct name_keys names_collect(const struct snapshot *snapshot)
 {
+	enum { RECENT = 64 };
+	struct relation_key recent[RECENT] = { { 0, 0, false } };
 	struct relation_key *found = arena_array(snapshot->arena, snapshot->lock_count, sizeof *found);
 	uint32_t count = 0, kept = 0;
 	for (uint32_t i = 0; i < snapshot->lock_count; i++) {
 		const struct lock *lock = &snapshot->locks[i];
-		if (names_a_relation(&lock->tag))
-			found[count++] =
-				(struct relation_key){ lock->tag.database, lock->tag.relation, !lock->granted };
+		if (!names_a_relation(&lock->tag))
+			continue;
+		struct relation_key key = { lock->tag.database, lock->tag.relation, !lock->granted };
+		struct relation_key *last = &recent[(key.oid * 2 + key.waited) % RECENT];
+		if (compare_relation_keys(last, &key) != 0)
+			found[count++] = *last = key;
 	}
 	if (count > 1)
 		qsort(found, count, sizeof *found, compare_relation_keys);
@@ -330,15 +342,19 @@ static void add_databases(struct server *server)
 	server->names.databases_at = server->exchange.started_at;
 }
 
-void names_add_warm(struct server *server)
+void names_add_first(struct server *server)
 {
-	struct arena arena = ARENA_INIT;
-	uint32_t none = 0;
-	struct oid_list list = { &none, 1 };
 	exchange_add_query(server, QUERY_SHORT_WAIT, NULL, NULL, NULL);
 	exchange_sync(server);
 	add_rights(server);
 	add_databases(server);
+}
+
+void names_add_rest(struct server *server)
+{
+	struct arena arena = ARENA_INIT;
+	uint32_t none = 0;
+	struct oid_list list = { &none, 1 };
 	add_list(server, QUERY_ROLES, &list, handle_role, &arena);
 	add_list(server, QUERY_RELATIONS, &list, handle_relation, &arena);
 	arena_release(&arena);

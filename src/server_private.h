@@ -338,7 +338,7 @@ struct server {
 	struct err notice; /* the last warning or FATAL that came outside of an answer */
 	bool prepared[QUERY_COUNT];
 	bool was_live; /* once: later troubles are losses */
-	bool live; /* signals can be sent */
+	bool live; /* frames come, and signals can be sent */
 	bool password_given, password_refused;
 	unsigned password_tries;
 	char *password; /* remembered from a lost connection */
@@ -362,6 +362,7 @@ struct server {
 	int32_t waiting; /* sessions, in the last frame; -1 not known */
 	int64_t deadlocks_at_start, first_taken_at;
 	int64_t next_refresh; /* monotonic */
+	int64_t warm_at; /* when the rest is to be warmed up, monotonic; INT64_MAX: never, or it is */
 	int64_t timeout; /* connect_timeout; INT64_MAX: none */
 	int64_t give_up_at; /* once: what is awaited must come by then; monotonic; INT64_MAX: no haste */
 	bool once_again; /* once: the refresh failed, and is tried again */
@@ -407,12 +408,16 @@ void server_disconnect(struct server *server); /* remembers the password for the
 
 /* server_warm.c */
 const char *server_lock_hint(const struct err *err); /* "", or what may be behind it: goes before the error */
-bool server_warm(struct server *server); /* false: lost, stopped, or `loss` says what the server cannot do */
+/* What signals and the first frame need. False: lost, stopped, or `loss` says what the server cannot do. */
+bool server_warm(struct server *server);
+/* What later frames need; what fails for a lock is tried again, else it fails in use. False: lost, stopped. */
+bool server_warm_rest(struct server *server);
 
 /* server_exchange.c */
 int server_cancel_start(PGconn *conn); /* a descriptor, readable when it has returned; -1: it could not be started */
 void exchange_begin(struct server *server);
 void exchange_add_text(struct server *server, const char *name, const char *sql);
+void exchange_prepare(struct server *server, enum query_id id);
 /* Prepares it first where it is not. `params` may be NULL. Rows go to `handle`, which may be NULL. */
 void exchange_add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
 			void *context);
@@ -501,7 +506,8 @@ bool names_ask(struct server *server, const struct snapshot *snapshot, const str
 	       enum names_wish wish);
 void names_receive(struct server *server); /* the exchange is done */
 void names_apply(const struct server *server, struct snapshot *snapshot, const struct name_keys *keys);
-void names_add_warm(struct server *server); /* the names' statements, for the warm-up */
+void names_add_first(struct server *server); /* whose rights they are, and the databases: for the warm-up */
+void names_add_rest(struct server *server); /* the other names' statements, for nobody's names */
 uint32_t names_database_oids(const struct names *names, uint32_t *oids, uint32_t capacity);
 /* The rows of QUERY_RELATIONS from another database's connection; how many there were. */
 uint32_t names_take_relations(struct server *server, uint32_t database, const PGresult *rows);

@@ -15,7 +15,7 @@ enum {
 	TIMESTAMPTZ_OID = 1184
 };
 
-enum { V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17 = 170000, V18 = 180000 };
+enum { V11 = 110000, V12 = 120000, V13 = 130000, V14 = 140000, V15 = 150000, V16 = 160000, V17 = 170000, V18 = 180000 };
 
 #define NO_WAITSTART "null::pg_catalog.timestamptz as waitstart"
 #define LOCK_COLUMNS                                                                                                   \
@@ -459,30 +459,30 @@ const struct query *query_find(enum query_id id, int version)
 
 static const struct {
 	int since;
-	const char *text;
+	const char *name, *value;
 } settings[] = {
-	{ 0, "set search_path = ''" },
-	{ 0, "set lock_timeout = '250ms'" },
-	{ 0, "set statement_timeout = '5s'" },
-	{ 0, "set default_transaction_read_only = on" },
-	{ 0, "set idle_in_transaction_session_timeout = '10s'" },
-	{ V14, "set idle_session_timeout = 0" },
-	{ V17, "set transaction_timeout = 0" },
-	{ 110000, "set jit = off" },
-	{ 0, "set max_parallel_workers_per_gather = 0" },
-	{ 0, "set client_min_messages = warning" },
-	{ 0, "set datestyle = 'ISO'" },
-	{ 0, "set timezone = 'UTC'" },
-	{ 120000, "set plan_cache_mode = force_generic_plan" },
-	{ V15, "set stats_fetch_consistency = none" },
+	{ 0, "search_path", "" },
+	{ 0, "statement_timeout", "5s" },
+	{ 0, "default_transaction_read_only", "on" },
+	{ 0, "idle_in_transaction_session_timeout", "10s" },
+	{ V14, "idle_session_timeout", "0" },
+	{ V17, "transaction_timeout", "0" },
+	{ V11, "jit", "off" },
+	{ 0, "max_parallel_workers_per_gather", "0" },
+	{ 0, "client_min_messages", "warning" },
+	{ 0, "datestyle", "ISO" },
+	{ 0, "timezone", "UTC" },
+	{ V12, "plan_cache_mode", "force_generic_plan" },
+	{ V15, "stats_fetch_consistency", "none" },
 };
 
-const char *query_setting(unsigned index, int version)
+void query_write_settings(int version, struct strbuf *sql)
 {
+	strbuf_add_string(sql, "select");
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-		if (version >= settings[i].since && index-- == 0)
-			return settings[i].text;
-	return NULL;
+		if (version >= settings[i].since)
+			strbuf_printf(sql, "%s pg_catalog.set_config('%s', '%s', false)", i > 0 ? "," : "",
+				      settings[i].name, settings[i].value);
 }
 
 const char *query_local_settings(void)

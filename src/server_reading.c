@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000, FEW_LOCKS = 2000, MANY_LOCKS = 20000 };
+enum { DATABASES_COUNTED = 1000, WALSENDERS_APART_SINCE = 120000, FEW_LOCKS = 1000, MANY_LOCKS = 20000 };
 
 /* ---- rows ---- */
 

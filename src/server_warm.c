@@ -126,15 +126,17 @@ static enum exchange_end find_pooler(struct server *server, struct warm_up *warm
 
 /* ---- settings, preparing, warming ---- */
 
+/* What is looked up to set the others waits no longer than this, which is set without a look-up. */
 static void add_settings(struct server *server)
 {
-	const char *sql;
+	struct strbuf sql = STRBUF_INIT;
 	if (server->facts.pooled)
 		return;
-	for (unsigned i = 0; (sql = query_setting(i, server->version)); i++) {
-		exchange_add_text(server, sql, sql);
-		exchange_sync(server);
-	}
+	query_write_settings(server->version, &sql);
+	exchange_add_text(server, "lock_timeout", "set lock_timeout = '250ms'");
+	exchange_add_text(server, "set_config", sql.text);
+	exchange_sync(server);
+	strbuf_release(&sql);
 }
 
 static void add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
@@ -144,45 +146,40 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 	exchange_sync(server);
 }
 
+/* What the first reading asks is only prepared: that one follows at once. */
+static void add_first_reading(struct server *server)
+{
+	static const enum query_id asked[] = { QUERY_LOCKS, QUERY_ACTIVITY, QUERY_PREPARED, QUERY_PROGRESS,
+					       QUERY_TAIL };
+	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+		exchange_prepare(server, asked[i]);
+	exchange_sync(server);
+}
+
 /*
- * Of each as little as fills the caches: an empty list is what pg_blocking_pids(0) and
- * pg_safe_snapshot_blocking_pids(0) are, of the type that they are about; of the sessions the own one; of the locks,
- * which are read whole all the same, one; and where they are read in another way by the same functions, none. With
- * them goes the look at a signal's target. All in one transaction, for which the server copies what its sessions say
- * of themselves once.
+ * What later ones ask besides, and the look at a signal's target. Of each as little as fills the caches: an empty list
+ * is what pg_blocking_pids(0) and pg_safe_snapshot_blocking_pids(0) are, of the type that they are about; of the
+ * sessions the own one; and where they are read in another way by the same functions, none. All in one transaction, for
+ * which the server copies what its sessions say of themselves once.
  */
-static void add_refresh(struct server *server)
+static void add_later_readings(struct server *server)
 {
 	struct arena arena = ARENA_INIT;
-	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, many_locks = { .count = 0 };
-	struct query_params activity = { .count = 0 }, changes = { .count = 0 }, tail = { .count = 0 };
+	struct query_params questions = { .count = 0 }, locks = { .count = 0 }, changes = { .count = 0 };
 	struct query_params target = { .count = 0 };
 	const int32_t nobody = 0;
-	const uint32_t no_database = 0;
 	query_add_int32_array(&questions, &nobody, 1, &arena);
 	query_add_int32_array(&locks, &nobody, 1, &arena);
-	query_add_int64(&locks, 1);
-	query_add_int32_array(&many_locks, &nobody, 1, &arena);
-	query_add_int64(&many_locks, 0);
-	query_add_bool(&activity, true);
-	query_add_int32(&activity, PQbackendPID(server->conn));
+	query_add_int64(&locks, 0);
 	query_add_bool(&changes, true);
 	query_add_int32(&changes, PQbackendPID(server->conn));
 	query_add_int64(&changes, WHEN_NONE);
-	query_add_oid_array(&tail, &no_database, 1, &arena);
 	query_add_int32(&target, nobody);
 	exchange_add_query(server, QUERY_QUESTIONS, &questions, NULL, NULL);
 	exchange_add_query(server, QUERY_SAFE_SNAPSHOTS, &questions, NULL, NULL);
 	exchange_add_query(server, QUERY_LOCKS, &locks, NULL, NULL);
-	exchange_add_query(server, QUERY_MANY_LOCKS, &many_locks, NULL, NULL);
-	if (server->options.all_locks)
-		exchange_add_query(server, QUERY_ALL_LOCKS, NULL, NULL, NULL);
-	exchange_add_query(server, QUERY_CLOCK, NULL, NULL, NULL);
-	exchange_add_query(server, QUERY_ACTIVITY, &activity, NULL, NULL);
+	exchange_add_query(server, QUERY_MANY_LOCKS, &locks, NULL, NULL);
 	exchange_add_query(server, QUERY_CHANGES, &changes, NULL, NULL);
-	exchange_add_query(server, QUERY_PREPARED, NULL, NULL, NULL);
-	exchange_add_query(server, QUERY_PROGRESS, NULL, NULL, NULL);
-	exchange_add_query(server, QUERY_TAIL, &tail, NULL, NULL);
 	exchange_add_query(server, QUERY_TARGET, &target, NULL, NULL);
 	exchange_sync(server);
 	arena_release(&arena);
@@ -210,7 +207,8 @@ const char *server_lock_hint(const struct err *err)
 	return is_passing(err) ? "a catalog may be locked: " : "";
 }
 
-static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
+/* What signals and the first frame need, and nothing else: it is awaited. */
+static enum exchange_end warm_first(struct server *server, struct warm_up *warm)
 {
 	exchange_begin(server);
 	server->exchange.guarded = true;
@@ -218,10 +216,10 @@ static enum exchange_end warm_once(struct server *server, struct warm_up *warm)
 	add_query(server, QUERY_SETTINGS, NULL, handle_settings, warm);
 	add_query(server, QUERY_SYSTEM, NULL, handle_system, warm);
 	add_query(server, QUERY_STANDBY, NULL, handle_standby, warm);
-	add_refresh(server);
+	add_first_reading(server);
 	if (!server->options.read_only)
 		signal_add_warm(server);
-	names_add_warm(server);
+	names_add_first(server);
 	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_DONE)
 		names_receive(server);
@@ -257,7 +255,7 @@ static bool warm_statements(struct server *server, struct warm_up *warm)
 		if (find_pooler(server, warm) != EXCHANGE_DONE)
 			return false;
 		const struct exchange_item *failed = find_failure(&server->exchange);
-		if (!failed && warm_once(server, warm) != EXCHANGE_DONE)
+		if (!failed && warm_first(server, warm) != EXCHANGE_DONE)
 			return false;
 		signal_refuse_all(server, "the connection is not ready");
 		failed = find_failure(&server->exchange);
@@ -271,6 +269,7 @@ static bool warm_statements(struct server *server, struct warm_up *warm)
 bool server_warm(struct server *server)
 {
 	struct warm_up warm = { .server = server, .facts.deadlock_timeout = WHEN_NONE };
+	server->warm_at = server->options.once ? INT64_MAX : 0;
 	if (!server->was_live)
 		server_set_state(server, SOURCE_WARMING, "");
 	if (run_first_statement(server) && warm_statements(server, &warm)) {
@@ -279,4 +278,17 @@ bool server_warm(struct server *server)
 	}
 	free(warm.facts.system_identifier);
 	return false;
+}
+
+bool server_warm_rest(struct server *server)
+{
+	exchange_begin(server);
+	server->exchange.guarded = true;
+	add_later_readings(server);
+	names_add_rest(server);
+	if (exchange_wait(server, server->give_up_at) != EXCHANGE_DONE)
+		return false;
+	const struct exchange_item *failed = find_failure(&server->exchange);
+	server->warm_at = failed && is_passing(&failed->err) ? when_monotonic() + RETRY_PAUSE : INT64_MAX;
+	return true;
 }

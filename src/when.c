@@ -174,6 +174,11 @@ char *when_format_age(int64_t age, char text[static WHEN_TEXT_SIZE])
 	return text;
 }
 
+int64_t when_earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int64_t when_age(int64_t now, int64_t then)
 {
 	int64_t age;

@@ -33,6 +33,9 @@ char *when_format_age(int64_t age, char text[static WHEN_TEXT_SIZE]);
 /* now - then, not below 0; WHEN_NONE when either is not known. */
 int64_t when_age(int64_t now, int64_t then);
 
+/* The earlier of two points in time, of whichever clock. */
+int64_t when_earlier(int64_t a, int64_t b);
+
 /* The wall clock of this machine, for the times at which a connection was lost and the like. */
 int64_t when_wall_clock(void);
 
