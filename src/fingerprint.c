@@ -37,5 +37,7 @@ uint64_t session_fingerprint(const struct session *session)
 {
 	if (session->has_query_id)
 		return (uint64_t)session->query_id;
+	if (session->fingerprint)
+		return session->fingerprint;
 	return query_fingerprint(session->query_with_literals ? session->query_with_literals : "");
 }

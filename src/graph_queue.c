@@ -28,9 +28,8 @@ struct joining {
 uint16_t graph_conflicts_of_set(uint16_t modes)
 {
 	uint16_t conflicts = 0;
-	for (int mode = LOCKMODE_ACCESS_SHARE; mode <= LOCKMODE_ACCESS_EXCLUSIVE; mode++)
-		if (modes & LOCKMODE_BIT(mode))
-			conflicts |= lockmode_conflicts((enum lockmode)mode);
+	for (unsigned left = modes; left; left &= left - 1)
+		conflicts |= lockmode_conflicts((enum lockmode)__builtin_ctz(left));
 	return conflicts;
 }
 
@@ -152,6 +151,8 @@ static bool order_matters(const struct graph *graph, const struct graph_lock *lo
 {
 	uint32_t node_of_mode[LOCKMODE_COUNT];
 	uint16_t wanted = 0, by_several = 0;
+	if (lock->wait_count < 2)
+		return false;
 	for (uint32_t i = 0; i < lock->wait_count; i++) {
 		const struct graph_wait *wait = &graph->waits[lock->first_wait + i];
 		uint16_t bit = LOCKMODE_BIT(wait->mode);

@@ -25,6 +25,8 @@ static bool is_auxiliary(const struct session *session)
 	};
 	if (recovery_is_startup(session))
 		return true;
+	if (session->usesysid != 0)
+		return false; /* they have no role */
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (is_type(session, types[i]))
 			return true;

@@ -445,6 +445,8 @@ void questions_accept(struct server *server, struct snapshot *snapshot, struct q
 void questions_measure(struct server *server, int64_t elapsed);
 /* In the place of those chosen: about every wait. */
 void questions_choose_all(struct server *server, const struct graph *graph);
+/* By session: whether it awaits a lock. In the arena. */
+bool *questions_list_waiters(const struct graph *graph, struct arena *arena);
 /* Microseconds that asking about every wait should take. */
 double questions_cost_of_all(const struct server *server, const struct graph *graph);
 void questions_release(struct server_questions *questions);

@@ -149,6 +149,14 @@ void questions_choose(struct server *server, const struct graph *graph, double b
 	find_waits(questions, graph->snapshot, questions->waits);
 }
 
+bool *questions_list_waiters(const struct graph *graph, struct arena *arena)
+{
+	bool *waits = arena_array(arena, graph->snapshot->session_count, sizeof *waits);
+	for (uint32_t i = 0; i < graph->wait_count; i++)
+		waits[graph->waits[i].session] = true;
+	return waits;
+}
+
 void questions_choose_all(struct server *server, const struct graph *graph)
 {
 	struct server_questions *questions = &server->questions;
@@ -157,10 +165,13 @@ void questions_choose_all(struct server *server, const struct graph *graph)
 	if (graph->wait_count == 0)
 		return;
 	make_room(questions, graph->wait_count);
-	for (uint32_t i = 0; i < graph->wait_count; i++)
-		questions->pids[i] = graph->snapshot->sessions[graph->waits[i].session].id.pid;
-	questions->count = graph->wait_count;
-	pids_sort(questions->pids, questions->count);
+	/* Sessions are by pid, and each awaits one lock. */
+	struct arena scratch = ARENA_INIT;
+	const bool *waits = questions_list_waiters(graph, &scratch);
+	for (uint32_t i = 0; i < graph->snapshot->session_count; i++)
+		if (waits[i])
+			questions->pids[questions->count++] = graph->snapshot->sessions[i].id.pid;
+	arena_release(&scratch);
 	find_waits(questions, graph->snapshot, questions->waits);
 }
 
@@ -208,7 +219,11 @@ void questions_accept(struct server *server, struct snapshot *snapshot, struct q
 		if (asked != PIDS_NONE && same_wait(&now[asked], &questions->waits[asked]))
 			answers[kept++] = answers[i];
 	}
-	if (kept > 1)
+	/* They come in the order in which they were asked for, which is this. */
+	bool sorted = true;
+	for (uint32_t i = 1; i < kept && sorted; i++)
+		sorted = answers[i - 1].pid <= answers[i].pid;
+	if (!sorted)
 		qsort(answers, kept, sizeof *answers, compare_answers);
 	snapshot->answers = answers;
 	snapshot->answer_count = kept;

@@ -1,5 +1,9 @@
 #include "server_reading.h"
 
+#include "fingerprint.h"
+
+#include "pglocktop/waitevent.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -64,6 +68,9 @@ static bool add_session(struct reading *reading, struct session *session, struct
 	/* Since 12 walsenders have slots of their own. */
 	if (reading->server->version < WALSENDERS_APART_SINCE && session->backend_type)
 		session->is_client |= strcmp(session->backend_type, "walsender") == 0;
+	/* Taken once: it goes with the text from one reading to the next. */
+	if (waitevent_is_lock(session) && !session->has_query_id)
+		session->fingerprint = session_fingerprint(session);
 	snapshot_add_session(reading->frame->snapshot, session);
 	reading->frame->snapshot->cost.activity_rows++;
 	return true;

@@ -113,19 +113,11 @@ static struct kept_session keep_session(struct arena *arena, const struct snapsh
 	};
 }
 
-static bool *list_waiters(const struct graph *graph, struct arena *arena)
-{
-	bool *waits = arena_array(arena, graph->snapshot->session_count, sizeof *waits);
-	for (uint32_t i = 0; i < graph->wait_count; i++)
-		waits[graph->waits[i].session] = true;
-	return waits;
-}
-
 static void keep_sessions(struct server_watch *watch, const struct graph *graph)
 {
 	const struct snapshot *snapshot = graph->snapshot;
 	struct arena scratch = ARENA_INIT;
-	const bool *waits = list_waiters(graph, &scratch);
+	const bool *waits = questions_list_waiters(graph, &scratch);
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < snapshot->session_count; i++)
 		count += graph->session_node[i] != GRAPH_NONE;

@@ -29,7 +29,7 @@ static bool may_signal(const struct graph *graph, uint32_t node)
 	return session != SNAPSHOT_NO_INDEX && graph->snapshot->sessions[session].may == MAY_SIGNAL;
 }
 
-/* The milder act that frees as many: a cancel where something runs, else the end of the session. */
+/* The milder act that frees as many: a cancel where something runs, else the end of the session. Without a warning. */
 static bool find_act(const struct whatif *whatif, uint32_t node, struct whatif_act *act)
 {
 	const struct graph *graph = whatif->graph;
@@ -41,10 +41,15 @@ static bool find_act(const struct whatif *whatif, uint32_t node, struct whatif_a
 		*act = (struct whatif_act){ node, SIGNAL_CANCEL, cancel, NULL };
 	else
 		*act = (struct whatif_act){ node, SIGNAL_TERMINATE, terminate, NULL };
-	uint32_t session = graph->nodes[node].session;
+	return act->forecast.freed > 0;
+}
+
+/* Only of what would be among the best: a warning makes no act better, and to find one texts are read. */
+static void add_warning(const struct graph *graph, struct whatif_act *act)
+{
+	uint32_t session = graph->nodes[act->node].session;
 	if (session != SNAPSHOT_NO_INDEX)
 		act->warning = consequence_warning(graph->snapshot, session);
-	return act->forecast.freed > 0;
 }
 
 static uint32_t known_in_turn(const struct whatif_act *act)
@@ -74,6 +79,9 @@ uint32_t whatif_next(const struct whatif *whatif, int64_t brief, struct whatif_a
 		struct whatif_act act;
 		if (whatif->blockers[i].longest < brief || !may_signal(whatif->graph, i) || !find_act(whatif, i, &act))
 			continue;
+		if (count == WHATIF_ACTS && !is_better(&act, &acts[count - 1]))
+			continue;
+		add_warning(whatif->graph, &act);
 		uint32_t place = count < WHATIF_ACTS ? count++ : WHATIF_ACTS;
 		for (; place > 0 && is_better(&act, &acts[place - 1]); place--)
 			if (place < WHATIF_ACTS)
@@ -91,6 +99,9 @@ bool whatif_barred(const struct whatif *whatif, int64_t brief, struct whatif_act
 		struct whatif_act found;
 		if (whatif->blockers[i].longest < brief || may_signal(whatif->graph, i) || !find_act(whatif, i, &found))
 			continue;
+		if (any && !is_better(&found, act))
+			continue;
+		add_warning(whatif->graph, &found);
 		if (!any || is_better(&found, act))
 			*act = found;
 		any = true;

@@ -123,6 +123,7 @@ struct session {
 	/* NULL: hidden or none; cut off by the server at track_activity_query_size. Shown by way of frame_query alone.
 	 */
 	const char *query_with_literals;
+	uint64_t fingerprint; /* of that text (fingerprint.h); 0: not taken yet */
 	const struct progress *progress; /* NULL: it runs no such command, or does not let this role see it */
 	enum session_may may;
 };
