@@ -213,11 +213,11 @@ static void live(struct server *server)
 	server->status.retry_at = WHEN_NONE;
 	server->agenda.refresh = true;
 	server_set_state(server, server->agenda.frozen ? SOURCE_FROZEN : SOURCE_LIVE, "");
-	bool read = server->agenda.frozen; /* the first frame goes before the rest of the warming */
+	bool read = false; /* the first frame goes before the rest of the warming */
 	while (!server->agenda.stop) {
 		if (!signal_step(server))
 			return;
-		if (read && when_monotonic() >= server->warm_at) {
+		if ((read || !refresh_is_due(server)) && when_monotonic() >= server->warm_at) {
 			if (!server_warm_rest(server))
 				return;
 			continue;

@@ -160,7 +160,8 @@ void exchange_stream(struct server *server)
 void exchange_sync(struct server *server)
 {
 	struct exchange *exchange = &server->exchange;
-	ensure(exchange->count > 0);
+	if (begins_group(exchange))
+		return; /* nothing was added to it: all was prepared */
 	exchange->items[exchange->count - 1].syncs = true;
 	exchange->broken |= !PQpipelineSync(server->conn);
 }

@@ -135,7 +135,7 @@ struct exchange {
 	bool broken; /* it could not be sent */
 	bool awaits_sync;
 	bool announced; /* that no answer has come for a while */
-	bool guarded; /* it is a signal's own statement: never cancelled for the sake of another */
+	bool guarded; /* signals, or what goes before the first frame: never cancelled for the sake of another */
 	bool patient; /* its silence is no reason to give the connection up */
 	bool preempted; /* cancelled, so that a signal may go first */
 	int cancel_fd; /* -1, or readable when the helper's PQcancel has returned */
@@ -407,7 +407,11 @@ void server_forget_passwords(struct server *server);
 void server_disconnect(struct server *server); /* remembers the password for the next connection */
 
 /* server_warm.c */
+bool server_is_passing(const struct err *err); /* what awaited a lock too long, or was cancelled: worth another try */
 const char *server_lock_hint(const struct err *err); /* "", or what may be behind it: goes before the error */
+/* Why the connection is of no use, into `loss`: a statement that failed, or the one that is not answered in time. */
+void server_blame(struct server *server, const struct exchange_item *failed);
+void server_blame_silence(struct server *server);
 /* What signals and the first frame need. False: lost, stopped, or `loss` says what the server cannot do. */
 bool server_warm(struct server *server);
 /* What later frames need; what fails for a lock is tried again, else it fails in use. False: lost, stopped. */

@@ -459,30 +459,30 @@ const struct query *query_find(enum query_id id, int version)
 
 static const struct {
 	int since;
-	const char *name, *value;
+	const char *text;
 } settings[] = {
-	{ 0, "search_path", "" },
-	{ 0, "statement_timeout", "5s" },
-	{ 0, "default_transaction_read_only", "on" },
-	{ 0, "idle_in_transaction_session_timeout", "10s" },
-	{ V14, "idle_session_timeout", "0" },
-	{ V17, "transaction_timeout", "0" },
-	{ V11, "jit", "off" },
-	{ 0, "max_parallel_workers_per_gather", "0" },
-	{ 0, "client_min_messages", "warning" },
-	{ 0, "datestyle", "ISO" },
-	{ 0, "timezone", "UTC" },
-	{ V12, "plan_cache_mode", "force_generic_plan" },
-	{ V15, "stats_fetch_consistency", "none" },
+	{ 0, "set search_path = ''" },
+	{ 0, "set lock_timeout = '250ms'" },
+	{ 0, "set statement_timeout = '5s'" },
+	{ 0, "set default_transaction_read_only = on" },
+	{ 0, "set idle_in_transaction_session_timeout = '10s'" },
+	{ V14, "set idle_session_timeout = 0" },
+	{ V17, "set transaction_timeout = 0" },
+	{ V11, "set jit = off" },
+	{ 0, "set max_parallel_workers_per_gather = 0" },
+	{ 0, "set client_min_messages = warning" },
+	{ 0, "set datestyle = 'ISO'" },
+	{ 0, "set timezone = 'UTC'" },
+	{ V12, "set plan_cache_mode = force_generic_plan" },
+	{ V15, "set stats_fetch_consistency = none" },
 };
 
-void query_write_settings(int version, struct strbuf *sql)
+const char *query_setting(unsigned index, int version)
 {
-	strbuf_add_string(sql, "select");
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-		if (version >= settings[i].since)
-			strbuf_printf(sql, "%s pg_catalog.set_config('%s', '%s', false)", i > 0 ? "," : "",
-				      settings[i].name, settings[i].value);
+		if (version >= settings[i].since && index-- == 0)
+			return settings[i].text;
+	return NULL;
 }
 
 const char *query_local_settings(void)

@@ -8,7 +8,6 @@
 #define PGLOCKTOP_SERVER_QUERY_H
 
 #include "pglocktop/arena.h"
-#include "pglocktop/strbuf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,8 +63,8 @@ struct query {
 /* The row for a version; every id has one for 10 and later. */
 const struct query *query_find(enum query_id id, int version);
 
-/* The statement that sets what holds for a connection of the program's own, but for lock_timeout. */
-void query_write_settings(int version, struct strbuf *sql);
+/* What is SET once a connection; NULL ends the list: calls with index 0, 1, 2 … */
+const char *query_setting(unsigned index, int version);
 
 /* What stands in its place where others use the connection, too: it holds for one transaction. */
 const char *query_local_settings(void);

@@ -351,6 +351,11 @@ static void build(struct reading *reading)
 	reading->server->last_locks = snapshot->lock_count;
 }
 
+bool reading_is_forgotten(const struct exchange_item *failed)
+{
+	return strcmp(failed->err.sqlstate, "26000") == 0;
+}
+
 static void note_failure(struct server *server)
 {
 	const struct exchange_item *failed = exchange_failed(&server->exchange);
@@ -358,8 +363,7 @@ static void note_failure(struct server *server)
 		server->agenda.refresh = true;
 		return;
 	}
-	/* A pooler has given us a backend that knows none of our statements. */
-	bool forgotten = strcmp(failed->err.sqlstate, "26000") == 0;
+	bool forgotten = reading_is_forgotten(failed);
 	if (forgotten)
 		memset(server->prepared, 0, sizeof server->prepared);
 	snprintf(server->status.text, sizeof server->status.text, "%s%s: %.400s", server_lock_hint(&failed->err),
@@ -378,8 +382,7 @@ static enum reading_end try_reading(struct server *server, enum reading_kind kin
 	ask(server, reading);
 	enum exchange_end end = exchange_wait(server, server->give_up_at);
 	if (end == EXCHANGE_PENDING)
-		err_set(&server->loss, "the server does not answer %s in time",
-			server->exchange.items[server->exchange.current].name);
+		server_blame_silence(server);
 	if (end == EXCHANGE_DONE && !exchange_failed(&server->exchange) && !reading->session_unknown) {
 		build(reading);
 		reading->frame->snapshot->cost.client = reading_cpu_time() - cpu;

@@ -43,6 +43,9 @@ enum reading_end { READING_DONE, READING_FAILED, READING_OVER, READING_AGAIN };
 /* A new frame, which is the caller's, or why not: the last one stays what is shown. */
 enum reading_end reading_take(struct server *server, enum reading_kind kind, struct reading *reading);
 
+/* A pooler has given us a backend that knows none of our statements: they are prepared anew. */
+bool reading_is_forgotten(const struct exchange_item *failed);
+
 /* Microseconds of the calling thread's. */
 int64_t reading_cpu_time(void);
 

@@ -14,6 +14,8 @@ enum { ROUNDS_LIVE = 2, ROUNDS_ONCE = 8 };
 #define QUESTIONS_SHARE 0.1
 #define QUESTIONS_LEAST 0.0005
 
+#define ONCE_AGAIN (WHEN_SECOND / 2)
+
 /* What another reading in the same refresh cost. */
 static void add_cost(struct snapshot_cost *cost, const struct snapshot_cost *more)
 {
@@ -204,15 +206,21 @@ static bool hand_over(struct server *server, struct frame *owned)
 	return true;
 }
 
-/* Where nobody looks on, a scan that failed is tried again for as long as there is time. False: there is none. */
+/*
+ * Where nobody looks on, a scan that failed is tried again for as long as there is time. The first of all only where
+ * that may help: else nothing was to be had here, which is no loss. False: it is over.
+ */
 static bool try_again(struct server *server)
 {
 	const struct exchange_item *failed = exchange_failed(&server->exchange);
+	bool hopeless =
+		server->serial == 0 && failed && !server_is_passing(&failed->err) && !reading_is_forgotten(failed);
 	server->once_again = server->options.once;
-	if (when_monotonic() < server->give_up_at)
+	if (!hopeless && when_monotonic() < server->give_up_at)
 		return true;
 	if (failed)
-		err_set(&server->loss, "%s%s: %s", server_lock_hint(&failed->err), failed->name, failed->err.text);
+		server_blame(server, failed);
+	server->was_live &= !hopeless;
 	return false;
 }
 
@@ -231,5 +239,7 @@ bool server_refresh(struct server *server)
 	int64_t now = when_monotonic();
 	int64_t by_interval = started + server->pace.interval, by_effort = now + (now - started);
 	server->next_refresh = by_interval > by_effort ? by_interval : by_effort;
+	if (server->once_again)
+		server->next_refresh = when_earlier(server->next_refresh, now + ONCE_AGAIN);
 	return alive;
 }

@@ -25,7 +25,7 @@ bool sessions_suffice(const struct server_sessions *kept)
 	return kept->since != WHEN_NONE && !kept->most_change;
 }
 
-/* What the server said of it, without what moves, and without what was made of it. */
+/* What the server said of it, without what moves; of what was made of it the fingerprint alone. */
 static struct session copy_session(struct arena *arena, const struct session *session)
 {
 	struct session copy = *session;

@@ -126,17 +126,15 @@ static enum exchange_end find_pooler(struct server *server, struct warm_up *warm
 
 /* ---- settings, preparing, warming ---- */
 
-/* What is looked up to set the others waits no longer than this, which is set without a look-up. */
+/* To SET them nothing is looked up: none of them waits for a lock. */
 static void add_settings(struct server *server)
 {
-	struct strbuf sql = STRBUF_INIT;
+	const char *sql;
 	if (server->facts.pooled)
 		return;
-	query_write_settings(server->version, &sql);
-	exchange_add_text(server, "lock_timeout", "set lock_timeout = '250ms'");
-	exchange_add_text(server, "set_config", sql.text);
+	for (unsigned i = 0; (sql = query_setting(i, server->version)); i++)
+		exchange_add_text(server, sql, sql);
 	exchange_sync(server);
-	strbuf_release(&sql);
 }
 
 static void add_query(struct server *server, enum query_id id, const struct query_params *params, row_handler handle,
@@ -149,8 +147,8 @@ static void add_query(struct server *server, enum query_id id, const struct quer
 /* What the first reading asks is only prepared: that one follows at once. */
 static void add_first_reading(struct server *server)
 {
-	static const enum query_id asked[] = { QUERY_LOCKS, QUERY_ACTIVITY, QUERY_PREPARED, QUERY_PROGRESS,
-					       QUERY_TAIL };
+	const enum query_id locks = server->options.all_locks ? QUERY_ALL_LOCKS : QUERY_LOCKS;
+	const enum query_id asked[] = { locks, QUERY_ACTIVITY, QUERY_PREPARED, QUERY_PROGRESS, QUERY_TAIL };
 	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
 		exchange_prepare(server, asked[i]);
 	exchange_sync(server);
@@ -197,17 +195,30 @@ static const struct exchange_item *find_failure(const struct exchange *exchange)
 	return NULL;
 }
 
-static bool is_passing(const struct err *err)
+bool server_is_passing(const struct err *err)
 {
 	return strcmp(err->sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(err->sqlstate, "57014") == 0;
 }
 
 const char *server_lock_hint(const struct err *err)
 {
-	return is_passing(err) ? "a catalog may be locked: " : "";
+	return server_is_passing(err) ? "a catalog may be locked: " : "";
 }
 
-/* What signals and the first frame need, and nothing else: it is awaited. */
+void server_blame(struct server *server, const struct exchange_item *failed)
+{
+	const struct err *err = &failed->err;
+	err_set(&server->loss, "connected, but %s%s: %s", server_lock_hint(err), failed->name, err->text);
+}
+
+void server_blame_silence(struct server *server)
+{
+	const struct exchange *exchange = &server->exchange;
+	err_set(&server->loss, "connected, but a catalog may be locked: no answer to %s",
+		exchange->items[exchange->current].name);
+}
+
+/* What signals and the first frame need: it is awaited. */
 static enum exchange_end warm_first(struct server *server, struct warm_up *warm)
 {
 	exchange_begin(server);
@@ -224,8 +235,7 @@ static enum exchange_end warm_first(struct server *server, struct warm_up *warm)
 	if (end == EXCHANGE_DONE)
 		names_receive(server);
 	else if (end == EXCHANGE_PENDING)
-		err_set(&server->loss, "connected, but a catalog may be locked: no answer to %s",
-			server->exchange.items[server->exchange.current].name);
+		server_blame_silence(server);
 	return end;
 }
 
@@ -233,9 +243,8 @@ static enum exchange_end warm_first(struct server *server, struct warm_up *warm)
 static bool wait_to_warm(struct server *server, const struct exchange_item *failed, int64_t deadline)
 {
 	int64_t again = when_monotonic() + RETRY_PAUSE;
-	err_set(&server->loss, "connected, but %s%s: %s", server_lock_hint(&failed->err), failed->name,
-		failed->err.text);
-	if (!is_passing(&failed->err) || (!server->options.interactive && again > deadline))
+	server_blame(server, failed);
+	if (!server_is_passing(&failed->err) || (!server->options.interactive && again > deadline))
 		return false;
 	snprintf(server->status.stage, sizeof server->status.stage, "%s", failed->name);
 	snprintf(server->status.text, sizeof server->status.text, "%.500s", server->loss.text);
@@ -283,12 +292,11 @@ bool server_warm(struct server *server)
 bool server_warm_rest(struct server *server)
 {
 	exchange_begin(server);
-	server->exchange.guarded = true;
 	add_later_readings(server);
 	names_add_rest(server);
 	if (exchange_wait(server, server->give_up_at) != EXCHANGE_DONE)
 		return false;
 	const struct exchange_item *failed = find_failure(&server->exchange);
-	server->warm_at = failed && is_passing(&failed->err) ? when_monotonic() + RETRY_PAUSE : INT64_MAX;
+	server->warm_at = failed && server_is_passing(&failed->err) ? when_monotonic() + RETRY_PAUSE : INT64_MAX;
 	return true;
 }

@@ -49,7 +49,7 @@ static struct cast cast_new(const char *user, const char *target, const char *ru
 		pgserver_send(cast.target, runs);
 		pgserver_wait_until(cast.admin, sql);
 	}
-	/* What signals need is warmed up behind the first frame: before the second. */
+	/* What is warmed up behind the first frame is over when the second one comes. */
 	listener_refresh(&cast.listener);
 	listener_refresh(&cast.listener);
 	return cast;
