@@ -25,8 +25,11 @@ struct share {
 	bool kept;
 };
 
+/* With what counts of the row: it is not looked at again once the uses are sorted and the rows are far apart. */
 struct row_use {
 	uint32_t lock, actor, row;
+	uint8_t mode;
+	bool granted, sure, waits;
 };
 
 struct rows {
@@ -175,6 +178,12 @@ static uint32_t actor_of_row(const struct rows *rows, const struct lock *row)
 	return snapshot->session_count + snapshot->prepared_count + (uint32_t)(found - rows->unmatched);
 }
 
+/* Whether a row is certain to be its actor's. */
+static bool is_sure(const struct rows *rows, const struct lock *row)
+{
+	return row->session == SNAPSHOT_NO_INDEX || rows->build->group_known[row->session];
+}
+
 static void collect_uses(struct rows *rows)
 {
 	const struct snapshot *snapshot = rows->build->snapshot;
@@ -188,15 +197,18 @@ static void collect_uses(struct rows *rows)
 		if (row->tag.kind == LOCKTAG_TUPLE && row->granted && row->session != SNAPSHOT_NO_INDEX)
 			rows->tuple_row[row->session] = i;
 		uint32_t lock = find_lock(rows, &row->tag);
-		if (lock != GRAPH_NONE)
-			rows->uses[rows->use_count++] = (struct row_use){ lock, actor_of_row(rows, row), i };
+		if (lock == GRAPH_NONE)
+			continue;
+		rows->uses[rows->use_count++] = (struct row_use){
+			.lock = lock,
+			.actor = actor_of_row(rows, row),
+			.row = i,
+			.mode = (uint8_t)row->mode,
+			.granted = row->granted,
+			.sure = is_sure(rows, row),
+			.waits = waits(row),
+		};
 	}
-}
-
-/* Whether a row is certain to be its actor's. */
-static bool is_sure(const struct rows *rows, const struct lock *row)
-{
-	return row->session == SNAPSHOT_NO_INDEX || rows->build->group_known[row->session];
 }
 
 static uint32_t use_lock(const struct row_use *use)
@@ -231,14 +243,13 @@ static struct share unite_uses(const struct rows *rows, uint32_t first)
 		const struct row_use *use = &rows->uses[i];
 		if (use->lock != share.lock || use->actor != share.actor)
 			break;
-		const struct lock *row = &rows->build->snapshot->locks[use->row];
 		share.use_count++;
-		if (row->granted)
-			share.held |= LOCKMODE_BIT(row->mode);
-		if (row->granted && is_sure(rows, row))
-			share.sure |= LOCKMODE_BIT(row->mode);
-		if (waits(row))
-			share.wanted |= LOCKMODE_BIT(row->mode);
+		if (use->granted)
+			share.held |= LOCKMODE_BIT(use->mode);
+		if (use->granted && use->sure)
+			share.sure |= LOCKMODE_BIT(use->mode);
+		if (use->waits)
+			share.wanted |= LOCKMODE_BIT(use->mode);
 	}
 	return share;
 }
@@ -338,9 +349,9 @@ static void add_share(struct rows *rows, const struct share *share)
 	lock->proc_count++;
 	lock->holder_count += share->held != 0;
 	for (uint32_t i = 0; i < share->use_count; i++) {
-		uint32_t row = rows->uses[share->first_use + i].row;
-		if (waits(&rows->build->snapshot->locks[row])) {
-			add_wait(rows, row, proc);
+		const struct row_use *use = &rows->uses[share->first_use + i];
+		if (use->waits) {
+			add_wait(rows, use->row, proc);
 			lock->wait_count++;
 		}
 	}

@@ -202,6 +202,9 @@ static void add_activity(struct server *server, struct reading *reading)
 	query_add_null(&params);
 	if (!sessions_suffice(&server->sessions) || server->facts.pooled) {
 		exchange_add_query(server, QUERY_ACTIVITY, &params, handle_session, reading);
+		/* The first of all is read while the server still writes it. */
+		if (server->last_sessions == 0)
+			exchange_stream(server);
 		return;
 	}
 	query_add_int64(&params, server->sessions.since);

@@ -19,7 +19,7 @@
 
 enum { EXIT_WRONG_USE = 1, EXIT_NO_SERVER = 2 };
 
-enum { KEPT_BLOCK = 4 * 1024 * 1024, KEPT_MEMORY = 32 * 1024 * 1024 };
+enum { KEPT_BLOCK = 32 * 1024 * 1024, KEPT_MEMORY = 64 * 1024 * 1024 };
 
 static int complain(struct charset charset, const struct err *err, int code)
 {
