@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#define ESCAPE_DELAY_MS 25
+#define ESCAPE_DELAY_MS 20
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
 #define ASK_ANSWER "\033[5n"

@@ -48,7 +48,7 @@ void term_draw(struct term *term, const struct canvas *canvas, bool all);
 bool term_ask_answer(struct term *term);
 
 /*
- * The next input that is there; kind INPUT_NONE when there is none. Never waits, but 25 ms after a lone Esc. Read until
+ * The next input that is there; kind INPUT_NONE when there is none. Never waits, but 20 ms after a lone Esc. Read until
  * INPUT_NONE before waiting: what was read ahead wakes nobody. Alt with a key is INPUT_OTHER, as is every sequence
  * without a meaning here; bytes that are no character of the locale are dropped.
  */
